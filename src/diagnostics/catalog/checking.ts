@@ -1,0 +1,3 @@
+/** Diagnostics of the checker. */
+
+export const checking = {} as const;

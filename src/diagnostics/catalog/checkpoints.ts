@@ -1,0 +1,3 @@
+/** Diagnostics of the weights. */
+
+export const checkpoints = {} as const;

@@ -1,0 +1,3 @@
+/** Diagnostics of the command line and the runtime. */
+
+export const running = {} as const;
