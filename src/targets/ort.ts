@@ -1,0 +1,14 @@
+/** onnxruntime on CPU: opset 24, the fused ops of the standard, control flow. */
+
+import { matmulByGemm } from './matmul.ts';
+import type { Target } from './target.ts';
+
+export const ort: Target = {
+  name: 'ort',
+  summary: 'onnxruntime: opset 24, fused attention and norms, generation in one Loop',
+  opset: 24,
+  ir: 12,
+  domains: {},
+  controlFlow: true,
+  lowerings: new Map([['matmul', matmulByGemm]]),
+};

@@ -1,0 +1,96 @@
+/** From a model's graph to the graph a file holds: the passes in order, the target's lowering, the names that loaders expect. */
+
+import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
+import { add, type Dim, same, show, substitute, symbol, symbolsOf } from '../graph/dim.ts';
+import { type Graph, type Value, value } from '../graph/graph.ts';
+import { addGenerateLoop } from '../passes/add-generate-loop.ts';
+import { addKvCache } from '../passes/add-kv-cache.ts';
+import { dropDead } from '../passes/drop-dead.ts';
+import { foldConstants } from '../passes/fold-constants.ts';
+import type { Pass } from '../passes/pass.ts';
+import { recogniseNorms } from '../passes/recognise-norms.ts';
+import { runPasses } from '../passes/run.ts';
+import { shareDuplicates } from '../passes/share-duplicates.ts';
+import { simplify } from '../passes/simplify.ts';
+import { lowerGraph } from './lower.ts';
+import type { Storage } from './store.ts';
+import type { Target } from './target.ts';
+
+/** What the file computes. `whole`: the model as written. `step`: new tokens after a cache. `loop`: a whole generation in one run. `chunk`: some tokens of one, cache in and out. */
+export type Form = 'whole' | 'step' | 'loop' | 'chunk';
+
+export interface LowerOptions {
+  readonly target: Target;
+  readonly form: Form;
+  readonly storage: Storage;
+  /** Called after every pass with its name. */
+  readonly dumpAfter?: (pass: string, graph: Graph) => void;
+}
+
+/** What a file will hold, before its weights are placed. */
+export interface Lowered {
+  readonly graph: Graph;
+  readonly target: Target;
+  readonly form: Form;
+}
+
+/** Passes that make a graph smaller without changing what it computes, in order. */
+const cleaning: readonly Pass[] = [foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead];
+
+/** Runs the passes for `form` and lowers to the target. What the target cannot do is a diagnostic. */
+export async function lowerModel(model: Graph, options: LowerOptions): Promise<Outcome<Lowered>> {
+  const { target, form } = options;
+  const found = sink();
+  for (const diagnostic of refusals(model, options)) found.report(diagnostic);
+  if (found.failed) return { ok: false, diagnostics: found.all };
+  const context = { report: (diagnostic: Diagnostic) => found.report(diagnostic) };
+  const driver = { context, ...(options.dumpAfter ? { dumpAfter: options.dumpAfter } : {}) };
+  const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
+  const passes = [...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const ready = await runPasses(model, passes, driver);
+  if (found.failed) return { ok: false, diagnostics: found.all };
+  const lowered = lowerGraph(ready, target, options.storage);
+  const graph = form === 'loop' || form === 'chunk' ? addGenerateLoop(nameDims(lowered), { resume: form === 'chunk' }) : nameDims(lowered);
+  options.dumpAfter?.('lower', graph);
+  return { ok: true, value: { graph, target, form }, diagnostics: found.all };
+}
+
+function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
+  const mixture = graph.nodes.find((node) => node.op.name === 'mixture');
+  if (mixture) yield diagnose('mixture-not-lowered', { name: mixture.outputs[0]?.name ?? 'mixture' }, mixture.span ? { at: mixture.span } : {});
+  if ((form === 'loop' || form === 'chunk') && !target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
+}
+
+/** Whether a model decodes: it takes `input_ids` and has a causal attention. */
+export function decodes(graph: Graph): boolean {
+  return graph.inputs.some(({ name }) => name === 'input_ids') && graph.nodes.some((node) => node.op.name === 'attend' && node.attrs['causal'] === true);
+}
+
+/** Renames the dims of a model of text to what loaders expect: `batch_size`, `sequence_length`, `total_sequence_length`. */
+function nameDims(graph: Graph): Graph {
+  const ids = graph.inputs.find(({ name }) => name === 'input_ids');
+  const [batch, sequence] = ids?.type?.dims.map(plainSymbol) ?? [];
+  if (!batch || !sequence) return graph;
+  const names = new Map([[batch, symbol('batch_size')], [sequence, symbol('sequence_length')]]);
+  const total = add(symbol('past_sequence_length'), symbol('sequence_length'));
+  const rename = (dim: Dim): Dim => {
+    const renamed = substitute(dim, names);
+    return same(renamed, total) ? symbol('total_sequence_length') : renamed;
+  };
+  const swap = new Map<Value, Value>();
+  for (const one of [...graph.inputs, ...graph.outputs.map(({ value: held }) => held)]) {
+    if (one.type) swap.set(one, value(one.name, { ...one.type, dims: one.type.dims.map(rename) }));
+  }
+  const of = (old: Value): Value => swap.get(old) ?? old;
+  return {
+    ...graph,
+    inputs: graph.inputs.map(of),
+    outputs: graph.outputs.map((output) => ({ ...output, value: of(output.value) })),
+    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((one) => one && of(one)), outputs: node.outputs.map(of) })),
+  };
+}
+
+function plainSymbol(dim: Dim): string | undefined {
+  const [name, ...others] = symbolsOf(dim);
+  return name !== undefined && others.length === 0 && show(dim) === name ? name : undefined;
+}

@@ -1,0 +1,136 @@
+/** How weights are stored in the file: which bytes are kept as they lie, and which views become nodes or are applied when written. */
+
+import { dim } from '../graph/dim.ts';
+import { type Graph, type Value, value, type Weight } from '../graph/graph.ts';
+import type { Onnx } from '../graph/onnx.ts';
+import type { Source } from '../graph/source.ts';
+import type { DType } from '../graph/type.ts';
+
+/** `checkpoint`: the file points into the checkpoint's own bytes, views become nodes. `written`: data of its own, views applied while writing. */
+export type Storage = 'checkpoint' | 'written';
+
+/** The weights of the lowered graph, and what each weight of the model has become. */
+export interface Stored {
+  readonly weights: readonly Weight[];
+  readonly became: ReadonlyMap<Value, Value>;
+  /** From a transposed view to what it is the transpose of. */
+  readonly transposes: ReadonlyMap<Value, Value>;
+}
+
+/** Lays out every weight of `graph`; nodes for views go to `onnx`. Weights with the same source share their bytes. */
+export function storeWeights(graph: Graph, storage: Storage, onnx: Onnx): Stored {
+  const weights: Weight[] = [];
+  const stored = new Map<string, Value>();
+  const transposes = new Map<Value, Value>();
+  const leaf = (source: Source, path: string, kind: Weight['storage']): Value => {
+    const held = value(path, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
+    weights.push({ value: held, path, source, storage: kind });
+    return held;
+  };
+  const place = (source: Source, path: string, kind: Weight['storage']): Value => {
+    const key = keyOf(source);
+    const known = key === undefined ? undefined : stored.get(key);
+    if (known) return known;
+    const made = make(source, path, kind);
+    if (key !== undefined) stored.set(key, made);
+    return made;
+  };
+  const make = (source: Source, path: string, kind: Weight['storage']): Value => {
+    if (source.kind === 'transpose' && source.dims.length === 2) {
+      const inner = place(source.of, storage === 'checkpoint' ? innerName(source.of, path) : path, kind);
+      const turned = onnx.Transpose(inner, { perm: [1, 0] });
+      transposes.set(turned, inner);
+      return turned;
+    }
+    if (storage === 'written' || liesInFile(source)) return leaf(source, path, kind);
+    return applyView(source, (of) => place(of, innerName(of, path), kind), onnx);
+  };
+  const became = new Map(graph.weights.map((weight) => [weight.value, place(weight.source, weight.path, weight.storage)]));
+  return { weights, became, transposes };
+}
+
+/** Names a stored tensor as the checkpoint does, so that one read by several views is recognised. */
+const innerName = (source: Source, path: string): string => (source.kind === 'tensor' ? source.name : path);
+
+/** Whether the bytes stand in a file as they are: f32 and whole, or whole rows of it. */
+export function liesInFile(source: Source): boolean {
+  switch (source.kind) {
+    case 'tensor':
+      return true;
+    case 'slice':
+      return source.axis === 0 && liesInFile(source.of);
+    case 'reshape':
+      return liesInFile(source.of);
+    case 'random':
+    case 'literal':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** A view as standard ops on what it looks at; runtimes fold them once when they load. */
+function applyView(source: Source, place: (of: Source) => Value, onnx: Onnx): Value {
+  switch (source.kind) {
+    case 'transpose':
+      return onnx.Transpose(place(source.of), { perm: swapLast(source.dims.length) });
+    case 'slice': {
+      const cut = onnx.Slice(place(source.of), onnx.ints([source.from]), onnx.ints([source.to]), onnx.ints([source.axis]), onnx.ints([1]));
+      return source.drop ? onnx.Squeeze(cut, onnx.ints([source.axis])) : cut;
+    }
+    case 'interleaved':
+      return onnx.Slice(place(source.of), onnx.ints([source.from]), onnx.ints([source.of.dims[source.axis] ?? 0]), onnx.ints([source.axis]), onnx.ints([source.step]));
+    case 'reshape':
+      return onnx.Reshape(place(source.of), onnx.ints(source.dims));
+    case 'concat':
+      return onnx.Concat(...source.of.map(place), { axis: source.axis });
+    case 'cast':
+      return onnx.Cast(place(source.of), { to: onnxType(source.dtype) });
+    case 'arithmetic':
+      return applyArithmetic(source, place(source.of), onnx);
+    default:
+      return place(source);
+  }
+}
+
+function applyArithmetic(source: Extract<Source, { kind: 'arithmetic' }>, of: Value, onnx: Onnx): Value {
+  const operand = source.operand === undefined ? undefined : onnx.scalar(source.operand, source.dtype);
+  const [left, right] = source.left ? [operand, of] : [of, operand];
+  switch (source.operator) {
+    case '+':
+      return onnx.Add(left, right);
+    case '-':
+      return onnx.Sub(left, right);
+    case '*':
+      return onnx.Mul(left, right);
+    case '/':
+      return onnx.Div(left, right);
+    case 'negate':
+      return onnx.Neg(of);
+    case 'exp':
+      return onnx.Exp(of);
+    case 'log':
+      return onnx.Log(of);
+    case 'sqrt':
+      return onnx.Sqrt(of);
+    case 'rsqrt':
+      return onnx.Reciprocal(onnx.Sqrt(of));
+  }
+}
+
+function swapLast(rank: number): readonly number[] {
+  return Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
+}
+
+/** Two sources with the same key have the same bytes. Literals have none. */
+export function keyOf(source: Source): string | undefined {
+  if (source.kind === 'literal') return undefined;
+  return JSON.stringify(source, (name, held: unknown) => (name === 'array' ? undefined : held));
+}
+
+/** Codes of element types in ONNX, for `Cast`. */
+export function onnxType(dtype: DType): number {
+  return onnxTypes[dtype];
+}
+
+const onnxTypes: Readonly<Record<DType, number>> = { f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, string: 8, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16 };

@@ -1,0 +1,30 @@
+/** A target: what a runtime can do, and what it does better than the standard lowering. One file each beside this one. */
+
+import type { Node, Value } from '../graph/graph.ts';
+import type { Onnx } from '../graph/onnx.ts';
+
+/** What a lowering of a target is given: the node with its inputs already lowered, and a look at what made them. */
+export interface LoweringContext {
+  readonly onnx: Onnx;
+  /** The value whose transpose this one is, where a lowered value is a transposed one. */
+  transposeOf(value: Value): Value | undefined;
+}
+
+/** Lowers one node, or leaves it to the standard lowering by returning undefined. */
+export type Lowering = (node: Node, context: LoweringContext) => readonly Value[] | undefined;
+
+export interface Target {
+  readonly name: string;
+  /** One line for `moec --help` and the reports. */
+  readonly summary: string;
+  /** Operator set of ai.onnx. */
+  readonly opset: number;
+  /** IR version of the file. */
+  readonly ir: number;
+  /** Other domains that its graphs use, with their versions. */
+  readonly domains: Readonly<Record<string, number>>;
+  /** Whether `If` and `Loop` may be written. */
+  readonly controlFlow: boolean;
+  /** Lowerings by op name. */
+  readonly lowerings: ReadonlyMap<string, Lowering>;
+}
