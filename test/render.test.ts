@@ -18,10 +18,13 @@ function report(parts: Partial<Diagnostic> & { readonly message: string }): Diag
   return { code: 'unexpected-token', severity: 'error', related: [], notes: [], fixes: [], ...parts };
 }
 
-const shown = (diagnostic: Diagnostic, files: Readonly<Record<string, string>>, options: Parameters<typeof renderDiagnostic>[2] = {}): string => `\n${renderDiagnostic(diagnostic, (file) => files[file], options)}\n`;
+const shown = (diagnostic: Diagnostic, files: Readonly<Record<string, string>>, options: Parameters<typeof renderDiagnostic>[2] = {}): string =>
+  `\n${renderDiagnostic(diagnostic, (file) => files[file], options)}\n`;
 
 test('the fault, its cause in the same file, where it was made and what to do', () => {
-  const files = { 'std/layers.moe': `${'\n'.repeat(53)}  weight gate: [D, H]\n  weight down: [D, H]\n  forward(x: [.., D]) -> [.., D] { return (silu(x @ gate) * (x @ up)) @ down }\n` };
+  const files = {
+    'std/layers.moe': `${'\n'.repeat(53)}  weight gate: [D, H]\n  weight down: [D, H]\n  forward(x: [.., D]) -> [.., D] { return (silu(x @ gate) * (x @ up)) @ down }\n`,
+  };
   const fault = report({
     message: 'cannot multiply [.., H] by [D, H]',
     at: label(files, 'std/layers.moe', '(silu(x @ gate) * (x @ up))', 'ends in H = 1536'),
@@ -50,7 +53,11 @@ warning[unexpected-token]: \`k\` is [576, 192]; the file has [192, 576]
 
 test('labels in other files follow under headings of their own', () => {
   const files = { 'a.moe': 'model A {\n  ffn = SwiGLU(D)\n}\n', 'std/layers.moe': '/// Gated.\nlayer SwiGLU(D: int, H: int) {}\n' };
-  const fault = report({ message: '`SwiGLU` takes 2 arguments', at: label(files, 'a.moe', 'SwiGLU(D)', 'gives 1'), related: [label(files, 'std/layers.moe', 'H: int', 'not given'), label(files, 'a.moe', 'A', 'in this model')] });
+  const fault = report({
+    message: '`SwiGLU` takes 2 arguments',
+    at: label(files, 'a.moe', 'SwiGLU(D)', 'gives 1'),
+    related: [label(files, 'std/layers.moe', 'H: int', 'not given'), label(files, 'a.moe', 'A', 'in this model')],
+  });
   expect(shown(fault, files)).toBe(`
 error[unexpected-token]: \`SwiGLU\` takes 2 arguments
   ╭─ a.moe:2:9
@@ -113,10 +120,14 @@ error[unexpected-token]: no
 
 test('a long line is cut to a window around the mark', () => {
   const files = { 'a.moe': `start = ${'[a, b], '.repeat(20)}oops, ${'[c, d], '.repeat(20)}end` };
-  const fault = report({ message: 'no', at: label(files, 'a.moe', 'oops', 'a text that does not fit behind the mark it is for'), related: [label(files, 'a.moe', 'start', 'from here')] });
+  const fault = report({
+    message: 'no',
+    at: label(files, 'a.moe', 'oops', 'a text that does not fit behind the mark it is for'),
+    related: [label(files, 'a.moe', 'start', 'from here')],
+  });
   expect(shown(fault, files, { width: 64 })).toBe(`
 error[unexpected-token]: no
-  ╭─ a.moe:1:189
+  ╭─ a.moe:1:169
  1│ …, b], [a, b], oops, [c, d], [c, d], [c, d], [c, d], [c, d]…
   │                ^^^^
   │           a text that does not fit behind the mark it is for
@@ -170,7 +181,10 @@ test('several reports end in a count, in which nothing is left out', () => {
 test('as data: lines and columns from 1, offsets from 0, edits with their ranges', () => {
   const files = { 'a.moe': 'x = 1\r\nyy = 2\n' };
   const at = label(files, 'a.moe', 'yy', 'here');
-  const [data] = diagnosticsJson([report({ message: 'no', at, related: [label(files, 'a.moe', 'x')], notes: ['n'], fixes: [{ text: 'drop it', edit: { span: at.span, replacement: '' } }] })], (file) => files['a.moe'] && file === 'a.moe' ? files['a.moe'] : undefined);
+  const [data] = diagnosticsJson(
+    [report({ message: 'no', at, related: [label(files, 'a.moe', 'x')], notes: ['n'], fixes: [{ text: 'drop it', edit: { span: at.span, replacement: '' } }] })],
+    (file) => (files['a.moe'] && file === 'a.moe' ? files['a.moe'] : undefined),
+  );
   const range = { start: { offset: 7, line: 2, column: 1 }, end: { offset: 9, line: 2, column: 3 } };
   expect(data).toEqual({
     code: 'unexpected-token',

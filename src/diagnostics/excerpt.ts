@@ -57,7 +57,8 @@ function rowsOf(source: Lines, pieces: readonly Piece[], room: number): readonly
   const line = pieces[0]?.line ?? 1;
   const shown = layOut(source.line(line).text);
   const gaps: readonly Row[] = pieces.some((piece) => piece.gap) ? [{ kind: 'gap', text: '' }] : [];
-  if (shown.columns <= room) return [...gaps, { kind: 'source', line, text: textOf(shown, 0, shown.columns) }, ...pieces.flatMap((piece) => under(piece, shown.at(piece.from), shown.at(piece.to), room))];
+  if (shown.columns <= room)
+    return [...gaps, { kind: 'source', line, text: textOf(shown, 0, shown.columns) }, ...pieces.flatMap((piece) => under(piece, shown.at(piece.from), shown.at(piece.to), room))];
   return [...gaps, ...pieces.flatMap((piece) => windowed(shown, piece, room))];
 }
 

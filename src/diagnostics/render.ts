@@ -25,7 +25,11 @@ export function renderDiagnostic(diagnostic: Diagnostic, sources: (file: string)
 }
 
 /** Several reports, a blank line between them, and a last line that counts them. Empty where there are none. At most `limit` are shown. */
-export function renderDiagnostics(diagnostics: readonly Diagnostic[], sources: (file: string) => string | undefined, options: RenderOptions & { readonly limit?: number } = {}): string {
+export function renderDiagnostics(
+  diagnostics: readonly Diagnostic[],
+  sources: (file: string) => string | undefined,
+  options: RenderOptions & { readonly limit?: number } = {},
+): string {
   if (diagnostics.length === 0) return '';
   const lines = linesByFile(sources);
   const shown = diagnostics.slice(0, options.limit ?? diagnostics.length);

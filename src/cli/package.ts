@@ -1,0 +1,20 @@
+/** What moec knows of its own package: where it lies and its version. The same from the sources and from the build. */
+
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Bug } from '../diagnostics/bug.ts';
+
+/** The folder of moec's package.json, in which `models/` lies. */
+export function packageFolder(): string {
+  for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, 'package.json')) && existsSync(join(folder, 'models'))) return folder;
+    if (folder === dirname(folder)) throw new Bug('the folder of the package was not found');
+  }
+}
+
+/** The version that package.json states. */
+export function version(): string {
+  const stated: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'));
+  return typeof stated === 'object' && stated !== null && 'version' in stated ? String(stated.version) : 'unknown';
+}

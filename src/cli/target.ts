@@ -1,0 +1,35 @@
+/** What TARGET means on the command line: a `.moe` file, a checkpoint folder, or a folder that `moec compile` wrote. */
+
+import { existsSync, readdirSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { didYouMean } from '../diagnostics/suggest.ts';
+
+/** A recognised target; paths are absolute. */
+export type Target =
+  | { readonly kind: 'source'; readonly file: string }
+  | { readonly kind: 'checkpoint'; readonly folder: string }
+  | { readonly kind: 'compiled'; readonly folder: string };
+
+/** The target a path names, or the diagnostic that says why it is none. */
+export function resolveTarget(cwd: string, path: string): Target | Diagnostic {
+  const full = resolve(cwd, path);
+  if (!existsSync(full)) return diagnose('target-missing', { path }, { fixes: didYouMean(basename(full), namesBeside(full)) });
+  if (!statSync(full).isDirectory()) {
+    if (full.endsWith('.moe')) return { kind: 'source', file: full };
+    return diagnose('target-unknown', { path, reason: 'it does not end in .moe' });
+  }
+  if (existsSync(join(full, 'moec.json'))) return { kind: 'compiled', folder: full };
+  if (existsSync(join(full, 'config.json'))) return { kind: 'checkpoint', folder: full };
+  const sources = readdirSync(full).filter((name) => name.endsWith('.moe'));
+  return diagnose(
+    'target-unknown',
+    { path, reason: 'it holds neither moec.json nor config.json' },
+    { fixes: sources.length > 0 ? [{ text: `name one of its files, such as ${join(path, sources[0] ?? '')}` }] : [] },
+  );
+}
+
+function namesBeside(full: string): readonly string[] {
+  const folder = dirname(full);
+  return existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];
+}

@@ -1,0 +1,56 @@
+/** What a command sees of the world outside: streams, their width and colours, the folder it stands in, and the signal that ends it. */
+
+/** The outside. Commands print through it alone, so that a test can stand in for a terminal. */
+export interface Terminal {
+  /** The folder that relative paths start from. */
+  readonly cwd: string;
+  /** Writes to standard output: results. */
+  out(text: string): void;
+  /** Writes to standard error: diagnostics, progress, hints. */
+  err(text: string): void;
+  /** All of standard input, as text. */
+  input(): Promise<string>;
+  /** Whether standard output and standard error take colours. */
+  readonly color: { readonly out: boolean; readonly err: boolean };
+  /** Columns of the terminal; 80 where there is none. */
+  readonly columns: number;
+  /** Whether somebody watches standard error, so that a line may be drawn over. */
+  readonly watched: boolean;
+  /** Aborted when the user asks to stop. */
+  readonly signal: AbortSignal;
+}
+
+/** Whether a stream takes colours: NO_COLOR and FORCE_COLOR decide, then whether it is a terminal. */
+export function takesColor(stream: { readonly isTTY?: boolean }, environment: Readonly<Record<string, string | undefined>>): boolean {
+  if (environment['NO_COLOR']) return false;
+  if (environment['FORCE_COLOR']) return environment['FORCE_COLOR'] !== '0';
+  return stream.isTTY === true && environment['TERM'] !== 'dumb';
+}
+
+/** The terminal of this process. */
+export function processTerminal(signal: AbortSignal): Terminal {
+  const { stdout, stderr, env } = process;
+  for (const stream of [stdout, stderr]) stream.on('error', endQuietly);
+  return {
+    cwd: process.cwd(),
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    input: readInput,
+    color: { out: takesColor(stdout, env), err: takesColor(stderr, env) },
+    columns: stderr.columns ?? stdout.columns ?? 80,
+    watched: stderr.isTTY === true && env['TERM'] !== 'dumb',
+    signal,
+  };
+}
+
+/** A reader that goes away, as `head` does, is no fault. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === 'EPIPE') process.exit();
+  throw error;
+}
+
+async function readInput(): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of process.stdin) pieces.push(Buffer.from(piece as Uint8Array));
+  return Buffer.concat(pieces).toString('utf8');
+}
