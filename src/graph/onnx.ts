@@ -6,7 +6,7 @@ import type { NdArray } from './nd-array.ts';
 import type { DType } from './type.ts';
 
 /** Attributes of an ONNX node: numbers are ints unless wrapped by `float`; `undefined` ones are left out. */
-export type ForeignAttr = number | boolean | string | readonly number[] | readonly string[] | Float | Floats | NdArray | undefined;
+export type ForeignAttr = number | boolean | string | readonly number[] | readonly string[] | Float | Floats | Raw | NdArray | undefined;
 export type ForeignAttrs = Readonly<Record<string, ForeignAttr>>;
 
 /** A float attribute: ONNX tells ints from floats. */
@@ -17,6 +17,11 @@ export interface Float {
 export interface Floats {
   readonly kind: 'floats';
   readonly values: readonly number[];
+}
+/** An attribute that the graph has no kind for, as encoded by onnx.proto without its name: a reference inside a function, a type, text tensors. */
+export interface Raw {
+  readonly kind: 'raw';
+  readonly bytes: Uint8Array;
 }
 export const float = (value: number): Float => ({ kind: 'float', value });
 export const floats = (values: readonly number[]): Floats => ({ kind: 'floats', values });

@@ -3,11 +3,11 @@
 import type { Dim } from './dim.ts';
 import type { Node, Value } from './graph.ts';
 import type { NdArray } from './nd-array.ts';
-import type { Onnx } from './onnx.ts';
+import type { Float, Floats, Onnx, Raw } from './onnx.ts';
 import type { DType, TensorType } from './type.ts';
 
 /** A setting of a node. */
-export type Attr = number | boolean | string | readonly number[] | readonly string[] | Dim | readonly Dim[] | NdArray | undefined;
+export type Attr = number | boolean | string | readonly number[] | readonly string[] | Dim | readonly Dim[] | NdArray | Float | Floats | Raw | undefined;
 
 /** The kinds of settings, with the type each has. `dim` and `dims` are symbolic sizes, resolved when a graph runs. */
 interface AttrTypes {
