@@ -1,0 +1,87 @@
+/** Decodes with a cache: past keys and values in, present ones out, one token for each row a step. Prompts are padded on the left. */
+
+import type { Stepper } from './decode.ts';
+import type { Engine, Feed, Held } from './engine.ts';
+import type { DecodePlan } from './protocol.ts';
+import { count } from '../graph/nd-array.ts';
+import { floatsOf, integers, type Port, type Tensor, tensorOf } from './tensor.ts';
+
+/** The prefix of inputs that take the past, and that of the results which become it. */
+const past = 'past_key_values.';
+const present = 'present.';
+
+/** The names of the results that are fed back. */
+export function presentNames(inputs: readonly Port[]): readonly string[] {
+  return inputs.filter(({ name }) => name.startsWith(past)).map(({ name }) => present + name.slice(past.length));
+}
+
+/** Held results under the names of the inputs they feed. */
+export function asPast(held: Readonly<Record<string, Held>>): Readonly<Record<string, Held>> {
+  return Object.fromEntries(Object.entries(held).flatMap(([name, value]) => (name.startsWith(present) ? [[past + name.slice(present.length), value]] : [])));
+}
+
+/** An empty past for `rows` rows: the first axis is the batch, every other size without a number is 0. */
+export function emptyPast(inputs: readonly Port[], rows: number): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(
+    inputs.filter(({ name }) => name.startsWith(past)).map(({ name, dtype, dims }) => {
+      const sizes = dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : 0));
+      return [name, tensorOf(dtype, sizes, new Float64Array(count(sizes)))];
+    }),
+  );
+}
+
+/** Prompts as one rectangle, padded on the left: ids, and a mask that is 0 where nothing is. */
+export function leftPadded(rows: readonly (readonly number[])[], pad: number): { readonly ids: readonly number[]; readonly mask: readonly number[]; readonly width: number } {
+  const width = Math.max(...rows.map((row) => row.length));
+  return {
+    width,
+    ids: rows.flatMap((row) => [...new Array<number>(width - row.length).fill(pad), ...row]),
+    mask: rows.flatMap((row) => [...new Array<number>(width - row.length).fill(0), ...new Array<number>(row.length).fill(1)]),
+  };
+}
+
+/** Logits of one position of each row, [V] each; `logits` is [B, S, V]. */
+export function logitsAt(logits: Tensor, positions: readonly number[]): readonly Float32Array[] {
+  const [, width = 1, size = 0] = logits.dims;
+  return positions.map((position, row) => {
+    const from = (row * width + position) * size;
+    return floatsOf({ dtype: logits.dtype, dims: [size], data: logits.data.slice(from, from + size) });
+  });
+}
+
+/** Steps through a plan with the cache held by the engine. */
+export function stepper(engine: Engine, plan: DecodePlan): Stepper {
+  const rows = plan.rows.length;
+  const { ids, mask, width } = leftPadded(plan.rows, plan.pad);
+  const presents = presentNames(engine.inputs);
+  const wants = new Set(engine.inputs.map(({ name }) => name));
+  let held: Readonly<Record<string, Held>> = {};
+  let length = width;
+
+  const run = async (feeds: Readonly<Record<string, Feed>>, newest: number): Promise<readonly Float32Array[]> => {
+    const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name)));
+    const { read, held: next } = await engine.run(given, ['logits'], presents);
+    for (const one of Object.values(held)) one.release();
+    held = asPast(next);
+    const { logits } = read;
+    return logits ? logitsAt(logits, new Array<number>(rows).fill(newest)) : [];
+  };
+  return {
+    start() {
+      const positions = plan.rows.flatMap((row) => Array.from({ length: width }, (_, i) => Math.max(0, i - (width - row.length))));
+      const square = [rows, width];
+      return run({ input_ids: integers(square, ids), attention_mask: integers(square, mask), position_ids: integers(square, positions), token_type_ids: integers(square, ids.map(() => 0)), ...emptyPast(engine.inputs, rows) }, width - 1);
+    },
+    advance(tokens) {
+      length++;
+      const column = [rows, 1];
+      const seen = plan.rows.flatMap((row) => Array.from({ length }, (_, i) => (i < width - row.length ? 0 : 1)));
+      const positions = plan.rows.map((row) => row.length + length - width - 1);
+      return run({ input_ids: integers(column, tokens), attention_mask: integers([rows, length], seen), position_ids: integers(column, positions), token_type_ids: integers(column, tokens.map(() => 0)), ...held }, 0);
+    },
+    end() {
+      for (const one of Object.values(held)) one.release();
+      held = {};
+    },
+  };
+}

@@ -1,0 +1,34 @@
+/** What is run: a model with its form, its tokenizer and its limits. Made by compiling, or by reading a compiled folder. */
+
+/** Where the model is: encoded, with the folder in which its external data lie, or a file. */
+export type ModelPlace = { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly dataFolder: string } | { readonly kind: 'file'; readonly path: string };
+
+/** Where the tokenizer is: `tokenizer.json` (and its settings) in a folder, or bytes taken as tokens. */
+export type TokenizerPlace = { readonly kind: 'file'; readonly folder: string } | { readonly kind: 'bytes' };
+
+/** How a model is driven. `whole`: its own inputs to its own results. `step`: with past keys and values in and present ones out. `loop`: many tokens in one call. */
+export const forms = ['whole', 'step', 'loop'] as const;
+export type Form = (typeof forms)[number];
+
+/** A model that is ready to run. */
+export interface Executable {
+  readonly model: ModelPlace;
+  readonly form: Form;
+  /** The most tokens it can look at, prompt and continuation together. */
+  readonly context?: number;
+  /** How many different tokens there are. */
+  readonly vocabulary?: number;
+  readonly tokenizer: TokenizerPlace | undefined;
+  /** Tokens that end a text. */
+  readonly stop: readonly number[];
+  /** The token that fills short rows. */
+  readonly pad?: number;
+  /** The token that a text begins with. */
+  readonly bos?: number;
+  /** Removes temporary data; called once, when nothing runs any more. */
+  dispose?(): void;
+}
+
+/** What runs the model: an execution provider of onnxruntime. */
+export const providers = ['cpu', 'webgpu', 'cuda'] as const;
+export type Provider = (typeof providers)[number];

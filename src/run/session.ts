@@ -1,0 +1,147 @@
+/** A loaded model, seen from the main thread: it runs in a worker, and every fault comes back as diagnostics. */
+
+import { Worker } from 'node:worker_threads';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Executable, Provider } from './executable.ts';
+import { reasonOf } from './faults.ts';
+import type { DecodePlan, Opening, Reply, Request, Tensors, Timing } from './protocol.ts';
+import type { Port } from './tensor.ts';
+
+/** What a session is opened with. */
+export interface SessionOptions {
+  /** `cpu` where left out. */
+  readonly provider?: Provider;
+  /** Threads of one op; onnxruntime's own choice where left out. */
+  readonly threads?: number;
+}
+
+/** A continuation that is being written. */
+export interface Decoding {
+  /** Ends one row: its text is complete. */
+  finish(row: number): void;
+  /** Settles after the last token. */
+  readonly done: Promise<Outcome<Timing>>;
+}
+
+/** A model that is loaded. */
+export interface Session {
+  readonly executable: Executable;
+  readonly inputs: readonly Port[];
+  readonly outputs: readonly Port[];
+  /** Runs the model once; all results where `wanted` is left out. */
+  run(feeds: Tensors, wanted?: readonly string[]): Promise<Outcome<Tensors>>;
+  /** Writes continuations; `listen` takes tokens step by step, a token for each row, -1 where a row has ended. Keys and values stay in the worker. */
+  decode(plan: DecodePlan, listen: (tokens: Int32Array) => void): Decoding;
+  /** Frees the model and ends the worker. What is still running fails. */
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly listen: (tokens: Int32Array) => void;
+  readonly settle: (outcome: Outcome<Reply>) => void;
+}
+
+/** Milliseconds that closing waits for a model in the middle of a run before the worker is ended. */
+const patience = 2000;
+
+/** Loads a model in a worker of its own. */
+export async function openSession(executable: Executable, { provider = 'cpu', threads }: SessionOptions = {}): Promise<Outcome<Session>> {
+  const { model, form } = executable;
+  const worker = startWorker({ model, form, provider, ...(threads === undefined ? {} : { threads }) });
+  const waiting = new Map<number, Waiting>();
+  let lost: readonly Diagnostic[] | undefined;
+  let next = 0;
+
+  const opened = await new Promise<Reply>((resolve) => {
+    const lose = (reason: string): void => {
+      lost ??= [diagnose('session-ended', { reason })];
+      resolve({ kind: 'unopened', diagnostics: lost });
+      for (const { settle } of waiting.values()) settle({ ok: false, diagnostics: lost });
+      waiting.clear();
+    };
+    worker.on('message', (reply: Reply) => {
+      if ('id' in reply) deliver(reply);
+      else resolve(reply);
+    });
+    worker.on('error', (error) => lose(reasonOf(error)));
+    worker.on('exit', () => lose('the worker has stopped'));
+  });
+
+  function deliver(reply: Extract<Reply, { readonly id: number }>): void {
+    const one = waiting.get(reply.id);
+    if (!one) return;
+    if (reply.kind === 'tokens') return one.listen(reply.tokens);
+    waiting.delete(reply.id);
+    if (waiting.size === 0) worker.unref();
+    one.settle(reply.kind === 'failed' ? { ok: false, diagnostics: reply.diagnostics } : { ok: true, value: reply, diagnostics: [] });
+  }
+
+  /** Sends a request; the worker keeps the process alive as long as an answer is due. */
+  function ask(request: Request & { readonly id: number }, listen: Waiting['listen'] = () => {}): Promise<Outcome<Reply>> {
+    if (lost) return Promise.resolve({ ok: false, diagnostics: lost });
+    return new Promise((settle) => {
+      waiting.set(request.id, { listen, settle });
+      worker.ref();
+      worker.postMessage(request);
+    });
+  }
+
+  if (opened.kind !== 'opened') {
+    await worker.terminate();
+    return { ok: false, diagnostics: opened.kind === 'unopened' ? opened.diagnostics : [] };
+  }
+  worker.unref();
+  return {
+    ok: true,
+    diagnostics: [],
+    value: {
+      executable,
+      inputs: opened.inputs,
+      outputs: opened.outputs,
+      async run(feeds, wanted) {
+        const outcome = await ask({ kind: 'run', id: next++, feeds, ...(wanted ? { wanted } : {}) });
+        return through(outcome, (reply) => (reply.kind === 'result' ? reply.outputs : undefined));
+      },
+      decode(plan, listen) {
+        const id = next++;
+        const done = ask({ kind: 'decode', id, plan }, listen).then((outcome) => through(outcome, (reply) => (reply.kind === 'decoded' ? reply.timing : undefined)));
+        return { done, finish: (row) => worker.postMessage({ kind: 'finish', id, row } satisfies Request) };
+      },
+      async close() {
+        if (!lost) await released(worker);
+        await worker.terminate();
+      },
+    },
+  };
+}
+
+function through<T>(outcome: Outcome<Reply>, pick: (reply: Reply) => T | undefined): Outcome<T> {
+  if (!outcome.ok) return outcome;
+  const value = pick(outcome.value);
+  return value === undefined ? { ok: false, diagnostics: [diagnose('session-ended', { reason: `an answer of kind ${outcome.value.kind}` })] } : { ok: true, value, diagnostics: [] };
+}
+
+/** Asks the worker to free the model, and waits for it a little. */
+function released(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, patience);
+    const settle = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    worker.on('message', (reply: Reply) => reply.kind === 'closed' && settle());
+    worker.on('exit', settle);
+    worker.ref();
+    worker.postMessage({ kind: 'close' } satisfies Request);
+  });
+}
+
+/** Starts the worker from the built file, or from the source where moec itself runs from source: then through tsx, since Node 20 does not read TypeScript. */
+function startWorker(opening: Opening): Worker {
+  const options = { workerData: opening, execArgv: [], stdout: false, stderr: false };
+  const source = import.meta.url.endsWith('.ts');
+  const file = new URL(source ? './worker.ts' : './worker.js', import.meta.url);
+  if (!source) return new Worker(file, options);
+  const script = `import('tsx/esm/api').then(({ tsImport }) => tsImport(${JSON.stringify(file.href)}, ${JSON.stringify(import.meta.url)}))`;
+  return new Worker(script, { ...options, eval: true });
+}
