@@ -105,7 +105,7 @@ export const tokenTypes: readonly TokenType[] = [
 export const vocabulary: TokenType[] = [...tokenTypes, Word, Comparison, Additive, Multiplicative];
 
 /** Splits a text into tokens; comments go to the group `comments`. */
-export const lexer = new Lexer([...vocabulary], { positionTracking: 'onlyOffset', ensureOptimizations: true });
+export const lexer = new Lexer([...vocabulary], { ensureOptimizations: true });
 
 function title(text: string): string {
   return text.slice(0, 1).toUpperCase() + text.slice(1);

@@ -1,0 +1,71 @@
+/** What could stand where the parser failed, in the author's words rather than the grammar's. */
+
+import type { IToken, TokenType } from 'chevrotain';
+import type { Failure } from './messages.ts';
+import * as t from './tokens.ts';
+
+const declarations = ['`import`', '`dim`', '`param`', '`layer`', '`model`', '`train`'];
+const expression = 'an expression';
+const value = [expression, '`repeat`', '`mixture`'];
+const type = ['a type such as `int` or `[B, S, D]`'];
+const setting = 'a setting such as `name = …`';
+
+/** By rule, for failures where no way on fits. */
+const byRule: Readonly<Record<string, readonly string[]>> = {
+  item: declarations,
+  member: ['a part such as `name = …`', '`weight`', '`require`', '`shared`', '`forward`'],
+  value,
+  element: value,
+  type: [...type, '`layer`'],
+  results: [...type, 'results such as `(name: type, …)`'],
+  atom: [expression],
+  modelDecl: ['`{`', '`for`', '`from`'],
+  derived: ['the name of a model', '`onnx`'],
+  mixture: ['`by`', 'settings such as `{ score = … }`'],
+  repeat: [...value, 'a table such as `{ key: … }`'],
+  table: ['a row such as `key: …`'],
+  row: ['a string', 'a number', '`true`', '`false`'],
+};
+
+/** By rule and token, where one token was missing but others could have stood there too. */
+const byToken: Readonly<Record<string, readonly string[]>> = {
+  'file EOF': declarations,
+  'importDecl BRACE_CLOSE': ['`,`', '`}`'],
+  'paramDecl ASSIGN': ['`=`', '`:`'],
+  'formals PAREN_CLOSE': ['`,`', '`)`'],
+  'call PAREN_CLOSE': ['`,`', '`)`'],
+  'results PAREN_CLOSE': ['`,`', '`)`'],
+  'list BRACKET_CLOSE': ['`,`', '`]`'],
+  'indices BRACKET_CLOSE': ['`,`', '`]`'],
+  'formal COLON': ['`:` and a type'],
+  'namedResult COLON': ['`:` and a type'],
+  'body BRACE_CLOSE': ['`}`', '`weights`'],
+  'body Forward': ['a part such as `name = …`', '`weight`', '`require`', '`shared`', '`forward`'],
+  'trainDecl Forward': [setting, '`forward`'],
+  'weightDecl COLON': ['`:`', '`,`'],
+  'returnStatement Return': ['a statement such as `name = …`', '`return`'],
+  'statement ASSIGN': ['`=`', '`,`'],
+  'forwardDecl BRACE_CLOSE': ['`}`', '`,`'],
+  'settings BRACE_CLOSE': [setting, '`}`'],
+  'table BRACE_CLOSE': ['a row such as `key: …`', '`}`'],
+  'weightsDecl BRACE_CLOSE': ['a binding such as `path <- "name"`', '`}`'],
+  'derived BRACE_CLOSE': ['a derivation such as `emergent path { … }`', '`weights`', '`}`'],
+  'binding SOURCE': ['`<-`', '`,`'],
+  'derivation BRACE_OPEN': ['settings such as `{ name = … }`'],
+  'settings BRACE_OPEN': ['settings such as `{ name = … }`'],
+};
+
+const labels: ReadonlyMap<string, string> = new Map(t.vocabulary.map((one) => [one.name, one.LABEL ?? one.name]));
+const reserved: ReadonlySet<TokenType> = new Set(t.reservedWords);
+
+/** What could have stood where `failure` happened, most likely first. `rules` are those being read, outermost first. */
+export function expectedAt(failure: Failure, rules: readonly string[], found: IToken | undefined): readonly string[] {
+  const rule = failure.rule === 'forwardDecl' && failure.expected[0] === t.Forward.name ? (rules.at(-2) ?? failure.rule) : failure.rule;
+  const listed = failure.single ? byToken[`${rule} ${failure.expected[0]}`] : byRule[rule];
+  return listed ?? failure.expected.map((name) => wordFor(name, found));
+}
+
+function wordFor(name: string, found: IToken | undefined): string {
+  const label = labels.get(name) ?? name;
+  return name === t.Name.name && found && reserved.has(found.tokenType) ? `${label} (\`${found.image}\` is a reserved word)` : label;
+}
