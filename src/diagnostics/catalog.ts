@@ -1,11 +1,14 @@
 /** Every diagnostic moec can give, in one table: severity, wording, explanation. The chapters stand in `catalog/`. */
 
 import type { Template } from './template.ts';
+import { calls } from './catalog/calls.ts';
 import { checking } from './catalog/checking.ts';
+import { compiling } from './catalog/compiling.ts';
 import { graphs } from './catalog/graphs.ts';
 import { running } from './catalog/running.ts';
 import { syntax } from './catalog/syntax.ts';
 import { checkpoints } from './catalog/checkpoints.ts';
+import { types } from './catalog/types.ts';
 
 /** One entry. `explanation` is what `moec explain CODE` prints: why it is so, and an example that is wrong and one that is right. */
 export interface Entry<H extends string = string> {
@@ -14,7 +17,7 @@ export interface Entry<H extends string = string> {
   readonly explanation: string;
 }
 
-export const catalog = { ...syntax, ...checking, ...checkpoints, ...graphs, ...running };
+export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...types, ...running };
 
 /** A code of the catalogue, such as `inner-sizes-differ`. */
 export type Code = keyof typeof catalog;
