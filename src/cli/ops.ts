@@ -17,7 +17,7 @@ export function ops(cli: Cli): void {
     .action(
       cli.action(async (name: string | undefined, options: OutputOptions) => {
         const { ops: found } = await import('../ops/index.ts');
-        const all = [...Object.values<Op>(found)].sort((a, b) => a.name.localeCompare(b.name));
+        const all = [...found.values()].sort((a, b) => a.name.localeCompare(b.name));
         return name === undefined ? listOps(cli.terminal, all, options) : showOp(cli.terminal, name, all, options);
       }),
     );
