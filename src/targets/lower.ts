@@ -4,8 +4,8 @@ import { Bug } from '../diagnostics/bug.ts';
 import { graphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
 import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
-import { dropDead } from '../passes/drop-dead.ts';
-import { shareDuplicates } from '../passes/share-duplicates.ts';
+import { removeDead } from '../passes/drop-dead.ts';
+import { removeDuplicates } from '../passes/share-duplicates.ts';
 import { onnxBuilder } from './onnx-builder.ts';
 import { type Storage, storeWeights } from './store.ts';
 import type { LoweringContext, Target } from './target.ts';
@@ -27,6 +27,7 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     node.outputs.forEach((old, i) => {
       const now = results[i];
       if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
+      knowType(now, old);
       became.set(old, now);
     });
     const [from] = moved.inputs;
@@ -40,7 +41,12 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     outputs: graph.outputs.map((output) => ({ name: output.name, value: of(output.value) })),
     weights: stored.weights,
   });
-  return dropDead(shareDuplicates(typed(lowered, graph)));
+  return removeDead(removeDuplicates(typed(lowered, graph)));
+}
+
+/** Lowerings read the types of their arguments, so a lowered value has the type of what it stands for: the one place where a value is completed after it was made. */
+function knowType(now: Value, old: Value): void {
+  if (!now.type && old.type) Object.assign(now, { type: old.type });
 }
 
 function lowerNode(node: Node, target: Target, context: LoweringContext): readonly Value[] {

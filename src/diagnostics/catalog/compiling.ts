@@ -1,0 +1,74 @@
+/** Diagnostics of finding a model for a checkpoint and of compiling it. */
+
+import { text } from '../template.ts';
+
+export const compiling = {
+  'mixture-not-lowered': {
+    severity: 'error',
+    message: text`${'name'} is a mixture, and no target lowers mixtures yet`,
+    explanation: `Mixtures parse, format and type-check; turning one into a graph that runs is not part of this version.
+wrong: \`moec compile\` of a model with \`mixture 8 of SwiGLU(D, H) { … }\`
+right: \`moec check\` of the same file, or the dense layer in its place: \`ffn = SwiGLU(D, H)\``,
+  },
+  'target-has-no-loop': {
+    severity: 'error',
+    message: text`the target ${'target'} has no control flow, so a generation cannot be one graph`,
+    explanation: `A whole generation in one run is a \`Loop\` of ONNX, which many runtimes do not read. \`portable\` decodes step by step instead.
+wrong: \`moec compile llama.moe --target portable --generate\`
+right: \`moec compile llama.moe --target ort --generate\``,
+  },
+  'weights-missing': {
+    severity: 'error',
+    message: text`there is nothing at ${'path'} to read weights from`,
+    explanation: `\`--weights\` names a checkpoint: a folder with model.safetensors or model.safetensors.index.json, or one .safetensors file.
+wrong: \`moec run llama.moe --weights smollm\` where there is no such folder
+right: \`moec run llama.moe --weights ./SmolLM2-135M\``,
+  },
+  'config-unreadable': {
+    severity: 'error',
+    message: text`${'file'} cannot be read as JSON: ${'reason'}`,
+    explanation: `A checkpoint's config.json says which family it is of and its sizes. It must be one JSON object.
+wrong: a config.json cut short by a broken download
+right: the file as its authors published it`,
+  },
+  'family-unknown': {
+    severity: 'error',
+    message: text`no family file describes model_type ${'type'} of ${'path'}`,
+    explanation: `A checkpoint folder is run by the family file whose model names its model_type after \`for\`. None does.
+wrong: \`moec run ./falcon-7b\`, a family that no file describes
+right: write the model (\`model Falcon for "falcon" { … }\`) and run \`moec run falcon.moe --weights ./falcon-7b\``,
+  },
+  'family-refuses': {
+    severity: 'error',
+    message: text`${'path'} is of a known family, but no model of ${'files'} describes it`,
+    explanation: `Models say with \`require\` what they describe. The notes show which requirement of which model this checkpoint does not meet.
+wrong: a Llama checkpoint with \`"hidden_act": "gelu"\`, which llama.moe does not describe
+right: a model of your own that imports what is the same and changes what differs`,
+  },
+  'family-ambiguous': {
+    severity: 'error',
+    message: text`${'path'} is described by ${'models'}`,
+    explanation: `Two models name this model_type, and every \`require\` of both holds. moec does not guess.
+wrong: a tied and an untied variant without \`require tied\` and \`require tied == false\`
+right: opposite requirements, or the model named: \`--model LlamaTied\``,
+  },
+  'data-copied': {
+    severity: 'note',
+    message: text`the file system cannot share bytes between files, so ${'bytes'} of weights are written again`,
+    explanation: `A compiled folder stands alone. Where the file system can clone a file, the checkpoint's bytes are shared and cost nothing; elsewhere they are written again.
+\`--in-place\` writes the model beside the checkpoint's own files instead; \`--link\` hard-links them, which the Python package onnx refuses to read.`,
+  },
+  'data-linked': {
+    severity: 'warning',
+    message: text`${'files'} are hard links to the checkpoint: the Python package onnx refuses them, and changing one changes the other`,
+    explanation: `A hard link is a second name of the same bytes. onnxruntime reads it; onnx.checker and onnx.load refuse linked data since it could point outside the folder.
+Leave \`--link\` out for a folder to give away.`,
+  },
+  'in-place-needs-checkpoint': {
+    severity: 'error',
+    message: text`${'option'} needs a checkpoint folder whose bytes can stay where they are`,
+    explanation: `\`--in-place\` writes the model beside the shards of a checkpoint, \`--link\` links to them. A model with random weights has none.
+wrong: \`moec compile models/tiny.moe --in-place\`
+right: \`moec compile ./SmolLM2-135M --in-place\``,
+  },
+} as const;

@@ -1,0 +1,114 @@
+/** From a `.moe` file or a checkpoint folder to a checked model with its checkpoint. */
+
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { buildModel, describes, loadProgram, type Model, type Program, type Reader } from '../model/index.ts';
+import type { Checkpoint } from '../weights/checkpoint.ts';
+import { openCheckpoint } from '../weights/open.ts';
+
+/** What to look for, and how. */
+export interface FindOptions {
+  /** Reads sources; `std/` is the library's. */
+  readonly reader: Reader;
+  /** The folder of family files. */
+  readonly zoo: string;
+  /** The checkpoint for a `.moe` file. */
+  readonly weights?: string;
+  /** Which model of the file. */
+  readonly model?: string;
+  /** Params to override, as typed. */
+  readonly set?: Readonly<Record<string, string>>;
+  readonly seed?: number;
+}
+
+/** A checked model and where its numbers are. */
+export interface Found {
+  readonly model: Model;
+  /** The file that describes it. */
+  readonly source: string;
+  readonly program: Program;
+  readonly checkpoint?: Checkpoint;
+  /** The checkpoint's folder, with its config and tokenizer. */
+  readonly folder?: string;
+}
+
+/** Checks and builds a model of a `.moe` file, with the checkpoint of `weights` where one is named, else with random numbers. */
+export function modelOfSource(file: string, options: FindOptions): Outcome<Found> {
+  const program = loadProgram(file, options.reader);
+  const { weights } = options;
+  if (weights === undefined) return build(program, options, undefined, undefined, undefined);
+  if (!existsSync(weights)) return refuse(diagnose('weights-missing', { path: weights }));
+  const folder = statSync(weights).isDirectory() ? resolve(weights) : undefined;
+  const config = folder !== undefined && existsSync(join(folder, 'config.json')) ? readConfig(folder) : undefined;
+  if (config && !config.ok) return config;
+  const opened = openCheckpoint(weights);
+  return opened.ok ? build(program, options, config?.value, opened.value, folder) : opened;
+}
+
+/** Finds the family of a checkpoint folder in the zoo, checks it and builds it. */
+export function modelOfCheckpoint(folder: string, options: FindOptions): Outcome<Found> {
+  const config = readConfig(folder);
+  if (!config.ok) return config;
+  const opened = openCheckpoint(folder);
+  if (!opened.ok) return opened;
+  const family = findFamily(folder, config.value, opened.value, options);
+  if (family.ok) return build(family.value.program, { ...options, model: family.value.name }, config.value, opened.value, resolve(folder));
+  opened.value.close();
+  return family;
+}
+
+function build(program: Program, options: FindOptions, config: unknown, checkpoint: Checkpoint | undefined, folder: string | undefined): Outcome<Found> {
+  const built = buildModel(program, {
+    ...(options.model === undefined ? {} : { model: options.model }),
+    ...(config === undefined ? {} : { config }),
+    ...(options.set ? { set: options.set } : {}),
+    ...(checkpoint ? { tensors: checkpoint.tensors } : {}),
+    seed: options.seed ?? 0,
+  });
+  const failed = built.diagnostics.some(({ severity }) => severity === 'error');
+  if (failed || !built.model) {
+    checkpoint?.close();
+    return { ok: false, diagnostics: built.diagnostics };
+  }
+  const found: Found = { model: built.model, source: program.root.file, program, ...(checkpoint ? { checkpoint } : {}), ...(folder === undefined ? {} : { folder }) };
+  return { ok: true, value: found, diagnostics: built.diagnostics };
+}
+
+/** The family file and model that describe a checkpoint: one, or a diagnostic that says which were tried. */
+function findFamily(path: string, config: unknown, checkpoint: Checkpoint, { zoo, reader, model }: FindOptions): Outcome<{ readonly program: Program; readonly name: string }> {
+  const type = modelType(config);
+  const files = readdirSync(zoo).filter((name) => name.endsWith('.moe')).sort();
+  const quoted = JSON.stringify(type);
+  const candidates = files.map((name) => join(zoo, name)).filter((file) => type !== undefined && readFileSync(file, 'utf8').includes(quoted));
+  const diagnostics: Diagnostic[] = [];
+  const matches = candidates.flatMap((file) => {
+    const program = loadProgram(file, reader);
+    diagnostics.push(...program.diagnostics);
+    return describes(program, config, checkpoint.tensors).map((name) => ({ program, name, file }));
+  });
+  const wanted = model === undefined ? matches : matches.filter(({ name }) => name === model);
+  const [only, ...others] = wanted;
+  if (!only) return refuse(...diagnostics, candidates.length === 0 ? diagnose('family-unknown', { path, type: type ?? 'no model_type', known: files.map((name) => name.replace('.moe', '')).join(', ') }) : diagnose('family-refuses', { path, files: candidates.join(', ') }));
+  if (others.length > 0) return refuse(diagnose('family-ambiguous', { path, models: wanted.map(({ name, file }) => `${name} of ${file}`).join(' and ') }));
+  return { ok: true, value: { program: only.program, name: only.name }, diagnostics: [] };
+}
+
+function modelType(config: unknown): string | undefined {
+  if (typeof config !== 'object' || config === null || !('model_type' in config)) return undefined;
+  return typeof config.model_type === 'string' ? config.model_type : undefined;
+}
+
+function readConfig(folder: string): Outcome<unknown> {
+  const file = join(folder, 'config.json');
+  try {
+    const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    return { ok: true, value: parsed, diagnostics: [] };
+  } catch (error) {
+    return refuse(diagnose('config-unreadable', { file, reason: error instanceof Error ? error.message : String(error) }));
+  }
+}
+
+function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
+  return { ok: false, diagnostics };
+}

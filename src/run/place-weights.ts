@@ -1,0 +1,90 @@
+/** Where the numbers of a compiled model lie: in the checkpoint's own files, in one file written for it, or in the model itself. */
+
+import { basename } from 'node:path';
+import { Bug } from '../diagnostics/bug.ts';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
+import type { Graph, Weight } from '../graph/graph.ts';
+import { count } from '../graph/nd-array.ts';
+import { bytesOf } from '../graph/type.ts';
+import type { Placement } from '../onnx/export.ts';
+import { writeData } from '../onnx/external-data.ts';
+import { keyOf, liesInFile, type Storage } from '../targets/store.ts';
+import type { Checkpoint } from '../weights/checkpoint.ts';
+import { located, sourceBytes } from '../weights/source.ts';
+
+/** The name of the data file a compile writes. */
+export const dataFile = 'model.onnx.data';
+
+/** What lies where: some of it in the checkpoint, some to be written, small ones in the model. */
+export interface WeightPlan {
+  readonly storage: Storage;
+  readonly checkpoint: Checkpoint | undefined;
+  /** Weights of the data file, each once. */
+  readonly written: readonly Weight[];
+  /** Bytes of those. */
+  readonly bytes: number;
+  /** Files of the checkpoint that are pointed into. */
+  readonly files: readonly string[];
+}
+
+/** Sorts the weights of some graphs. Those of fewer than `inlineBelow` bytes that do not lie in the checkpoint stand in the model. */
+export function planWeights(graphs: readonly Graph[], storage: Storage, checkpoint: Checkpoint | undefined, inlineBelow = 1024): WeightPlan {
+  const written = new Map<string, Weight>();
+  const files = new Set<string>();
+  for (const weight of graphs.flatMap(({ weights }) => weights)) {
+    const place = inCheckpoint(weight, storage, checkpoint);
+    if (place) files.add(place.file);
+    else if (bytesOfWeight(weight) >= inlineBelow) written.set(identity(weight), weight);
+  }
+  const list = [...written.values()];
+  return { storage, checkpoint, written: list, bytes: list.reduce((sum, weight) => sum + bytesOfWeight(weight), 0), files: [...files] };
+}
+
+export interface PlaceOptions {
+  readonly signal?: AbortSignal;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** Where each weight lies, once the data file is written. */
+export interface Placed {
+  place(weight: Weight): Placement;
+  /** The data file, where there is one. */
+  readonly data?: { readonly name: string; readonly bytes: number; readonly sha256: string };
+}
+
+/** Writes the data file where the plan has one, and answers where each weight lies. */
+export async function placeWeights(folder: string, plan: WeightPlan, options: PlaceOptions = {}): Promise<Outcome<Placed>> {
+  const { storage, checkpoint } = plan;
+  const items = plan.written.map((weight) => ({ key: identity(weight), bytes: sourceBytes(weight.source, checkpoint), length: bytesOfWeight(weight) }));
+  const data = items.length === 0 ? undefined : await writeData(folder, dataFile, items, { align: 4096, ...options });
+  if (data && !data.ok) return data;
+  const place = (weight: Weight): Placement => {
+    const known = data?.value.placements.get(identity(weight));
+    if (known) return known;
+    const lies = inCheckpoint(weight, storage, checkpoint);
+    if (lies) return { kind: 'external', location: basename(lies.file), offset: lies.offset, length: lies.length };
+    return { kind: 'inline', bytes: gather(sourceBytes(weight.source, checkpoint), bytesOfWeight(weight)) };
+  };
+  return { ok: true, value: { place, ...(data ? { data: { name: dataFile, bytes: data.value.bytes, sha256: data.value.sha256 } } : {}) }, diagnostics: [] };
+}
+
+function inCheckpoint({ source }: Weight, storage: Storage, checkpoint: Checkpoint | undefined): ReturnType<typeof located> {
+  return storage === 'checkpoint' && checkpoint && liesInFile(source) ? located(source, checkpoint) : undefined;
+}
+
+function bytesOfWeight({ source }: Weight): number {
+  return count(source.dims) * bytesOf[source.dtype];
+}
+
+const identity = (weight: Weight): string => keyOf(weight.source) ?? weight.path;
+
+function gather(pieces: Iterable<Uint8Array>, size: number): Uint8Array {
+  const whole = new Uint8Array(size);
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  if (at !== size) throw new Bug(`${at} bytes where ${size} were planned`);
+  return whole;
+}

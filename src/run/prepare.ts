@@ -1,0 +1,71 @@
+/** Makes a found model ready to run: lowered in memory, its numbers left where they lie, random ones in a temporary folder. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
+import { constant } from '../graph/dim.ts';
+import type { Graph } from '../graph/graph.ts';
+import { exportModel } from '../onnx/export.ts';
+import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
+import type { Target } from '../targets/target.ts';
+import { checkpointInfo } from './checkpoint-info.ts';
+import type { Executable } from './executable.ts';
+import type { Found } from './find-model.ts';
+import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
+
+export interface PrepareOptions extends PlaceOptions {
+  readonly target: Target;
+  /** Run the model as written, without a cache. */
+  readonly whole?: boolean;
+  readonly version: string;
+  readonly dumpAfter?: (pass: string, graph: Graph) => void;
+}
+
+/** A vocabulary of this size without a tokenizer is bytes. */
+const bytesInAll = 256;
+/** Weights that do not lie in the checkpoint stand in the model up to this many bytes in all. */
+const inlineAtMost = 1 << 26;
+
+/** The model as something to open a session on. Its `dispose` removes what was made for it. */
+export async function prepare(found: Found, options: PrepareOptions): Promise<Outcome<Executable>> {
+  const { target, dumpAfter } = options;
+  const facts = factsOf(found);
+  if (!facts.ok) return facts;
+  const form: Form = options.whole || !decodes(found.model.graph) ? 'whole' : target.controlFlow ? 'chunk' : 'step';
+  const storage = found.checkpoint ? 'checkpoint' : 'written';
+  const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(dumpAfter ? { dumpAfter } : {}) });
+  if (!lowered.ok) return lowered;
+  const { graph } = lowered.value;
+  const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);
+  const temporary = plan.written.length > 0 ? mkdtempSync(join(tmpdir(), 'moec-')) : undefined;
+  const dispose = (): void => {
+    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
+  };
+  const placed = await placeWeights(temporary ?? '', plan, options);
+  if (!placed.ok) {
+    dispose();
+    return placed;
+  }
+  const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version: options.version, place: placed.value.place });
+  const dataFolder = temporary ?? dataFolderOf(plan.files, found.folder);
+  return { ok: true, value: { ...facts.value, model: { kind: 'bytes', bytes, dataFolder }, form: form === 'chunk' ? 'loop' : form, dispose }, diagnostics: lowered.diagnostics };
+}
+
+/** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */
+export function factsOf({ model, folder }: Found): Outcome<Omit<Executable, 'model' | 'form'>> {
+  const width = model.graph.outputs.find(({ name }) => name === 'logits')?.value.type?.dims.at(-1);
+  const vocabulary = width && constant(width);
+  const known = vocabulary === undefined ? {} : { vocabulary };
+  if (folder === undefined) return { ok: true, value: { ...known, stop: [], tokenizer: vocabulary === bytesInAll ? { kind: 'bytes' } : undefined }, diagnostics: [] };
+  const info = checkpointInfo(folder);
+  if (!info.ok) return info;
+  const { config: _, ...facts } = info.value;
+  return { ok: true, value: { ...facts, ...known }, diagnostics: [] };
+}
+
+/** The folder that external data are found in. A checkpoint of symbolic links (a hub's cache) is read where they lead. */
+function dataFolderOf(files: readonly string[], folder: string | undefined): string {
+  const [first] = files;
+  return first === undefined ? (folder ?? tmpdir()) : dirname(first);
+}
