@@ -1,0 +1,95 @@
+import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '../src/run/json.ts';
+import { printResults, readInputs } from '../src/run/inputs.ts';
+import { halfBits, halfValue, type Port, tensorOf } from '../src/run/tensor.ts';
+
+const ports: readonly Port[] = [
+  { name: 'input_ids', dtype: 'i64', dims: ['B', 'S'] },
+  { name: 'attention_mask', dtype: 'i64', dims: ['B', 'S'] },
+  { name: 'scale', dtype: 'f32', dims: [2] },
+  { name: 'keep', dtype: 'bool', dims: [] },
+];
+
+const good = { input_ids: [[1, 2, 3], [4, 5, 6]], attention_mask: [[1, 1, 1], [1, 1, 0]], scale: [0.5, -1], keep: true };
+
+/** Every report on inputs, in words. */
+const told = (given: JsonObject, of = ports): readonly string[] => readInputs(given, of).diagnostics.map(({ code, message, fixes }) => [`${code}: ${message}`, ...fixes.map(({ text }) => text)].join(' | '));
+
+describe('inputs from a file', () => {
+  it('become tensors', () => {
+    const read = readInputs(good, ports);
+    expect(read).toEqual({
+      ok: true,
+      diagnostics: [],
+      value: {
+        input_ids: { dtype: 'i64', dims: [2, 3], data: BigInt64Array.of(1n, 2n, 3n, 4n, 5n, 6n) },
+        attention_mask: { dtype: 'i64', dims: [2, 3], data: BigInt64Array.of(1n, 1n, 1n, 1n, 1n, 0n) },
+        scale: { dtype: 'f32', dims: [2], data: Float32Array.of(0.5, -1) },
+        keep: { dtype: 'bool', dims: [], data: Uint8Array.of(1) },
+      },
+    });
+  });
+
+  it('are refused with what to change, all at once', () => {
+    expect(told({ ...good, input_ids: undefined, inputs_ids: [[1]] })).toEqual([
+      'unknown-input: the model has no input `inputs_ids`',
+      'input-has-wrong-shape: `input_ids` is i64[]; the model takes i64[B, S]',
+    ]);
+    const { input_ids: _, ...rest } = good;
+    expect(told({ ...rest, inputs_ids: [[1]] })).toEqual(['unknown-input: the model has no input `inputs_ids` | did you mean `input_ids`?', 'input-missing: the input `input_ids` is missing: i64[B, S]']);
+    expect(told({ ...good, input_ids: [[1, 2, 3], [4]] })).toEqual(['input-is-ragged: the lists of `input_ids` have different lengths: 3 and 1']);
+    expect(told({ ...good, input_ids: [[1, 2, 3], 4] })).toEqual(['input-is-ragged: the lists of `input_ids` have different lengths: a number among lists']);
+    expect(told({ ...good, input_ids: [1, 2, 3] })).toEqual(['input-has-wrong-shape: `input_ids` is i64[3]; the model takes i64[B, S] | put one more pair of brackets around it: a batch of one']);
+    expect(told({ ...good, scale: [1, 2, 3] })).toEqual(['input-has-wrong-shape: `scale` is f32[3]; the model takes f32[2]']);
+    expect(told({ ...good, input_ids: [[1, 2, 3], [4, 5, 6.5]] })).toEqual(['input-has-wrong-value: `input_ids` is i64; 6.5 cannot stand in it']);
+    expect(told({ ...good, scale: [1, null] })).toEqual(['input-has-wrong-value: `scale` is f32; null cannot stand in it']);
+    expect(told({ ...good, keep: 'yes' })).toEqual(['input-has-wrong-value: `keep` is bool; "yes" cannot stand in it']);
+    expect(told({ ...good, attention_mask: [[1, 1, 1]] })).toEqual(['input-sizes-disagree: B is 2 in `input_ids` and 1 in `attention_mask`']);
+  });
+
+  it('do not break on a deep nest or on names of the prototype', () => {
+    let deep: unknown = 1;
+    for (let i = 0; i < 100_000; i++) deep = [deep];
+    expect(told({ ...good, scale: deep })[0]).toContain('input-has-wrong-shape');
+    expect(told(JSON.parse('{"__proto__": [1], "constructor": 1}') as JsonObject).filter((line) => line.startsWith('unknown-input'))).toHaveLength(2);
+  });
+
+  it('keep 64-bit integers whole and numbers in their range', () => {
+    const wide: readonly Port[] = [{ name: 'x', dtype: 'i64', dims: ['N'] }, { name: 'y', dtype: 'u8', dims: ['N'] }];
+    expect(readInputs({ x: ['9007199254740993', -5], y: [0, 255] }, wide)).toMatchObject({ ok: true, value: { x: { data: BigInt64Array.of(9007199254740993n, -5n) } } });
+    expect(told({ x: [2 ** 60, 0], y: [0, 256] }, wide)).toEqual(['input-has-wrong-value: `x` is i64; 1152921504606847000 cannot stand in it', 'input-has-wrong-value: `y` is u8; 256 cannot stand in it']);
+  });
+
+  it('fill in what is usual, and say so', () => {
+    const decoder: readonly Port[] = [
+      { name: 'input_ids', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'attention_mask', dtype: 'i64', dims: ['B', 'T'] },
+      { name: 'position_ids', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'past_key_values.0.key', dtype: 'f32', dims: ['B', 2, 'P', 4] },
+    ];
+    expect(told({ input_ids: [[7, 8]] }, decoder)).toEqual([
+      'input-filled: `attention_mask` was not given: every token counts',
+      'input-filled: `position_ids` was not given: positions run from 0',
+      'input-filled: `past_key_values.0.key` was not given: nothing in the past',
+    ]);
+    expect(readInputs({ input_ids: [[7, 8]] }, decoder)).toMatchObject({
+      value: { attention_mask: { dims: [1, 2], data: BigInt64Array.of(1n, 1n) }, position_ids: { data: BigInt64Array.of(0n, 1n) }, 'past_key_values.0.key': { dims: [1, 2, 0, 4] } },
+    });
+    expect(readInputs({ input_ids: [[7]], 'past_key_values.0.key': [[[[1, 2, 3, 4]], [[1, 2, 3, 4]]]] }, decoder)).toMatchObject({ value: { attention_mask: { dims: [1, 2] }, position_ids: { data: BigInt64Array.of(1n) } } });
+  });
+});
+
+describe('results', () => {
+  it('print as nested lists, large ones as a summary', () => {
+    const results = { small: tensorOf('f32', [2, 2], [1, 2.5, Number.NaN, -4]), flag: tensorOf('bool', [], [1]), half: tensorOf('f16', [2], [0.5, -2]), large: tensorOf('i64', [300], Array.from({ length: 300 }, (_, i) => i)) };
+    expect(printResults(results, false)).toEqual({ small: [[1, 2.5], ['NaN', -4]], flag: true, half: [0.5, -2], large: { type: 'i64[300]', min: 0, max: 299, mean: 149.5, first: [0, 1, 2, 3, 4, 5, 6, 7] } });
+    expect(printResults(results, true)['large']).toHaveLength(300);
+  });
+});
+
+describe('half precision', () => {
+  it('survives a round trip, and rounds to the nearest, ties to even (vectors of IEEE 754)', () => {
+    for (let bits = 0; bits < 0x10000; bits++) if (((bits >> 10) & 31) !== 31) expect(halfBits(halfValue(bits))).toBe(bits);
+    expect([1, -2, 65504, 65519, 65520, 5.960464477539063e-8, 2 ** -25, 1.5 * 2 ** -24, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 0.333251953125].map(halfBits)).toEqual([0x3c00, 0xc000, 0x7bff, 0x7bff, 0x7c00, 1, 0, 2, 0x3c00, 0x3c02, 0x3555]);
+  });
+});
