@@ -24,7 +24,7 @@ export function graphBuilder(prefix = ''): GraphBuilder {
     const settings = withDefaults(op, attrs);
     const types = op.type(inputs.map((one) => one?.type), settings);
     const base = options.name ?? prefix + op.name;
-    const outputs = types.map((type, i) => value(types.length === 1 ? base : `${base}.${op.outputs[i] ?? i}`, type));
+    const outputs = types.map((type, i) => value(types.length === 1 ? base : `${base}.${resultName(op, i)}`, type));
     nodes.push({ op, inputs, outputs, attrs: settings, ...(options.bodies ? { bodies: options.bodies } : {}), ...(options.span ? { span: options.span } : {}) });
     return outputs;
   };
@@ -46,6 +46,11 @@ export function graphBuilder(prefix = ''): GraphBuilder {
     nodes,
     finish: (rest) => ({ ...rest, nodes: [...nodes] }),
   };
+}
+
+/** What result i is called: by the op, or by its place where the op has any number of them. */
+export function resultName(op: Op, i: number): string {
+  return op.outputs[0]?.endsWith('*') ? String(i) : (op.outputs[i] ?? String(i));
 }
 
 /** The settings with defaults filled in; a missing or unknown one is a `Bug`. */
