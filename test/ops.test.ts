@@ -20,7 +20,9 @@ const later = new Set(['mixture']);
 
 const oldest: Target = { ...portable, name: 'opset 18', opset: 18, ir: 8 };
 
-const rows: readonly (readonly [label: string, op: Op, sample: Sample])[] = [...ops.values()].flatMap((op) => op.samples.map((sample, i) => [`${op.name} ${i}`, op, sample] as const));
+const rows: readonly (readonly [label: string, op: Op, sample: Sample])[] = [...ops.values()].flatMap((op) =>
+  op.samples.map((sample, i) => [`${op.name} ${i}`, op, sample] as const),
+);
 
 test('every op has samples, and a first sentence that stands alone', () => {
   const bare = [...ops.values()].filter((op) => op.samples.length === 0).map((op) => op.name);
@@ -31,8 +33,18 @@ test('every op has samples, and a first sentence that stands alone', () => {
 describe('types agree with the reference', () => {
   test.each(rows)('%s', (_, op, sample) => {
     const arrays = inputsOf(op, sample);
-    const types = op.type(arrays.map((array) => array && typeOfArray(array)), settingsOf(op, sample));
-    const results = evaluated(graphOf(op, arrays.map((array) => array && typeOfArray(array)), sample.attrs ?? {}), arrays);
+    const types = op.type(
+      arrays.map((array) => array && typeOfArray(array)),
+      settingsOf(op, sample),
+    );
+    const results = evaluated(
+      graphOf(
+        op,
+        arrays.map((array) => array && typeOfArray(array)),
+        sample.attrs ?? {},
+      ),
+      arrays,
+    );
     expect(results.map(typeOfArray).map(showType)).toEqual(types.map(showType));
   });
 });
@@ -50,7 +62,10 @@ describe('gradients agree with finite differences', () => {
         const given = found[i];
         if (!slope || flat.has(`${op.name} ${port}`)) return;
         if (!given) {
-          expect(slope.data.every((x) => x === 0), `${op.name} has no gradient for ${port}`).toBe(true);
+          expect(
+            slope.data.every((x) => x === 0),
+            `${op.name} has no gradient for ${port}`,
+          ).toBe(true);
           return;
         }
         expect(distance(given, slope), `${op.name} ${port}`).toBeLessThan(slopeTolerance);
@@ -101,17 +116,30 @@ describe('a fault in an op is noticed', () => {
   test('a gradient off by a thousandth', () => {
     const { grad } = silu;
     if (grad === 'none') throw new Error('silu has a gradient');
-    const wrong: Op = { ...silu, grad: (inputs, attrs, results, build) => grad(inputs, attrs, results, build).map((one) => one && build.one(named('mul'), [one, build.constant({ dtype: 'f32', dims: [], data: Float64Array.of(1.001) })])) };
+    const wrong: Op = {
+      ...silu,
+      grad: (inputs, attrs, results, build) =>
+        grad(inputs, attrs, results, build).map((one) => one && build.one(named('mul'), [one, build.constant({ dtype: 'f32', dims: [], data: Float64Array.of(1.001) })])),
+    };
     const arrays = inputsOf(wrong, sample);
     const [slope] = differences(wrong, arrays, {});
-    const [found] = gradients(wrong, arrays, arrays.map((array) => array && typeOfArray(array)), {});
+    const [found] = gradients(
+      wrong,
+      arrays,
+      arrays.map((array) => array && typeOfArray(array)),
+      {},
+    );
     expect(slope && found && distance(found, slope)).toBeGreaterThan(slopeTolerance);
   });
 
   test('a lowering to another activation', async () => {
     const wrong: Op = { ...silu, lower: ([x], onnx) => [onnx.Relu(x)] };
     const arrays = inputsOf(wrong, sample);
-    const graph = graphOf(wrong, arrays.map((array) => array && typeOfArray(array)), {});
+    const graph = graphOf(
+      wrong,
+      arrays.map((array) => array && typeOfArray(array)),
+      {},
+    );
     const [found] = await ran(modelOf(graph, portable), arrays);
     const [expected] = evaluated(graph, arrays);
     expect(found && expected && distance(found, expected)).toBeGreaterThan(laneTolerance);

@@ -1,8 +1,8 @@
 /** Functions of one element: exponentials, roots, activations of feed-forwards. */
 
 import type { Value } from '../graph/graph.ts';
-import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import { map } from './arrays.ts';
 import { add, div, ge, gt, mul, neg, sub, where } from './elementwise.ts';
 import { erfOf } from './erf.ts';
@@ -44,10 +44,13 @@ function unary({ name, doc, f, slope, lower, range }: Unary): Op {
       return x;
     },
     eval: ({ x }) => map(x, f),
-    grad: slope === 'none' ? 'none' : ({ x }, _, { y: [y], dy }, build) => {
-      const m = arithmeticOf(build);
-      return { x: m.mul(only(dy), slope(x, y ?? x, m, build)) };
-    },
+    grad:
+      slope === 'none'
+        ? 'none'
+        : ({ x }, _, { y: [y], dy }, build) => {
+            const m = arithmeticOf(build);
+            return { x: m.mul(only(dy), slope(x, y ?? x, m, build)) };
+          },
     lower: ({ x }, onnx) => lower(x, onnx),
     samples: axesSamples(range),
   });
@@ -58,8 +61,22 @@ const sigmoidOf = (x: number): number => 1 / (1 + Math.exp(-x));
 const numberLike = (onnx: Onnx, x: Value, value: number): Value => onnx.scalar(value, typeOf(x).dtype);
 
 export const exp = unary({ name: 'exp', doc: 'e to the power of x.', f: Math.exp, slope: (_, y) => y, lower: (x, onnx) => onnx.Exp(x) });
-export const log = unary({ name: 'log', doc: 'The natural logarithm.', f: Math.log, slope: (x, _, m, build) => m.div(number(build, x, 1), x), lower: (x, onnx) => onnx.Log(x), range: positive });
-export const sqrt = unary({ name: 'sqrt', doc: 'The square root.', f: Math.sqrt, slope: (_, y, m, build) => m.div(number(build, y, 0.5), y), lower: (x, onnx) => onnx.Sqrt(x), range: positive });
+export const log = unary({
+  name: 'log',
+  doc: 'The natural logarithm.',
+  f: Math.log,
+  slope: (x, _, m, build) => m.div(number(build, x, 1), x),
+  lower: (x, onnx) => onnx.Log(x),
+  range: positive,
+});
+export const sqrt = unary({
+  name: 'sqrt',
+  doc: 'The square root.',
+  f: Math.sqrt,
+  slope: (_, y, m, build) => m.div(number(build, y, 0.5), y),
+  lower: (x, onnx) => onnx.Sqrt(x),
+  range: positive,
+});
 export const rsqrt = unary({
   name: 'rsqrt',
   doc: 'One over the square root.',
@@ -78,8 +95,20 @@ export const abs = unary({
 export const floor = unary({ name: 'floor', doc: 'The largest whole number that is not above x.', f: Math.floor, slope: 'none', lower: (x, onnx) => onnx.Floor(x) });
 export const ceil = unary({ name: 'ceil', doc: 'The smallest whole number that is not below x.', f: Math.ceil, slope: 'none', lower: (x, onnx) => onnx.Ceil(x) });
 export const sin = unary({ name: 'sin', doc: 'The sine of x in radians.', f: Math.sin, slope: (x, _, m) => m.apply(cos, x), lower: (x, onnx) => onnx.Sin(x) });
-export const cos = unary({ name: 'cos', doc: 'The cosine of x in radians.', f: Math.cos, slope: (x, _, m, build) => build.one(neg, [m.apply(sin, x)]), lower: (x, onnx) => onnx.Cos(x) });
-export const tanh = unary({ name: 'tanh', doc: 'The hyperbolic tangent.', f: Math.tanh, slope: (_, y, m, build) => m.sub(number(build, y, 1), m.mul(y, y)), lower: (x, onnx) => onnx.Tanh(x) });
+export const cos = unary({
+  name: 'cos',
+  doc: 'The cosine of x in radians.',
+  f: Math.cos,
+  slope: (x, _, m, build) => build.one(neg, [m.apply(sin, x)]),
+  lower: (x, onnx) => onnx.Cos(x),
+});
+export const tanh = unary({
+  name: 'tanh',
+  doc: 'The hyperbolic tangent.',
+  f: Math.tanh,
+  slope: (_, y, m, build) => m.sub(number(build, y, 1), m.mul(y, y)),
+  lower: (x, onnx) => onnx.Tanh(x),
+});
 export const sigmoid = unary({
   name: 'sigmoid',
   doc: 'The logistic function 1 / (1 + e^-x).',
@@ -129,7 +158,10 @@ export const gelu = unary({
     const density = m.mul(m.apply(exp, m.mul(m.mul(x, x), -0.5)), 1 / Math.sqrt(2 * Math.PI));
     return m.add(below, m.mul(x, density));
   },
-  lower: (x, onnx) => (onnx.opset >= 20 ? onnx.Gelu(x, { approximate: 'none' }) : onnx.Mul(onnx.Mul(x, numberLike(onnx, x, 0.5)), onnx.Add(onnx.Erf(onnx.Mul(x, numberLike(onnx, x, Math.SQRT1_2))), numberLike(onnx, x, 1)))),
+  lower: (x, onnx) =>
+    onnx.opset >= 20
+      ? onnx.Gelu(x, { approximate: 'none' })
+      : onnx.Mul(onnx.Mul(x, numberLike(onnx, x, 0.5)), onnx.Add(onnx.Erf(onnx.Mul(x, numberLike(onnx, x, Math.SQRT1_2))), numberLike(onnx, x, 1))),
 });
 
 const root = Math.sqrt(2 / Math.PI);

@@ -25,7 +25,11 @@ export function expand(x: NdArray, dims: readonly number[]): NdArray {
   if (dims.length === x.dims.length && dims.every((size, i) => size === x.dims[i])) return x;
   const front = dims.length - x.dims.length;
   const strides = stridesOf(x.dims);
-  return gatherBy(x, dims, dims.map((_, i) => (i < front || x.dims[i - front] === 1 ? 0 : (strides[i - front] ?? 0))));
+  return gatherBy(
+    x,
+    dims,
+    dims.map((_, i) => (i < front || x.dims[i - front] === 1 ? 0 : (strides[i - front] ?? 0))),
+  );
 }
 
 /** The array of `dims` whose element at i is x at Σ i·stride (+ start). */
@@ -54,7 +58,11 @@ function gatherBy(x: NdArray, dims: readonly number[], strides: readonly number[
 export function zip(a: NdArray, b: NdArray, f: (x: number, y: number) => number, dtype: DType = a.dtype): NdArray {
   const dims = broadcastSizes(a.dims, b.dims);
   const [left, right] = [expand(a, dims), expand(b, dims)];
-  return ndArray(dims, left.data.map((x, i) => f(x, right.data[i] ?? 0)), dtype);
+  return ndArray(
+    dims,
+    left.data.map((x, i) => f(x, right.data[i] ?? 0)),
+    dtype,
+  );
 }
 
 /** The same elements under other dims. */
@@ -65,7 +73,11 @@ export function reshaped(x: NdArray, dims: readonly number[]): NdArray {
 /** Axis i of the result is axis order[i] of x. */
 export function permuted(x: NdArray, order: readonly number[]): NdArray {
   const strides = stridesOf(x.dims);
-  return gatherBy(x, order.map((axis) => x.dims[axis] ?? 1), order.map((axis) => strides[axis] ?? 0));
+  return gatherBy(
+    x,
+    order.map((axis) => x.dims[axis] ?? 1),
+    order.map((axis) => strides[axis] ?? 0),
+  );
 }
 
 /** The last two axes exchanged. */
@@ -77,7 +89,12 @@ export function transposed(x: NdArray): NdArray {
 /** Elements from..to of an axis. */
 export function sliced(x: NdArray, axis: number, from: number, to: number): NdArray {
   const strides = stridesOf(x.dims);
-  return gatherBy(x, x.dims.map((size, i) => (i === axis ? to - from : size)), strides, from * (strides[axis] ?? 1));
+  return gatherBy(
+    x,
+    x.dims.map((size, i) => (i === axis ? to - from : size)),
+    strides,
+    from * (strides[axis] ?? 1),
+  );
 }
 
 /** An axis taken apart: element i of lane (o, n) stands at (o·size + i)·inner + n. */
@@ -106,7 +123,11 @@ export function mapLanes(x: NdArray, axis: number, size: number, f: (lane: Float
       for (let i = 0; i < size; i++) data[(o * size + i) * inner + n] = result[i] ?? 0;
     }
   }
-  return ndArray(x.dims.map((old, i) => (i === at ? size : old)), data, dtype);
+  return ndArray(
+    x.dims.map((old, i) => (i === at ? size : old)),
+    data,
+    dtype,
+  );
 }
 
 /** Parts joined along an axis counted from 0. */

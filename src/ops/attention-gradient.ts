@@ -4,8 +4,8 @@ import { constant, type Dim, dim, multiply, same, subtract } from '../graph/dim.
 import type { Value } from '../graph/graph.ts';
 import { scalar } from '../graph/nd-array.ts';
 import type { Builder, Op } from '../graph/op.ts';
-import { type AttendArgs, type AttendDims, attendDims, type AttendSettings, keepAxes } from './attention.ts';
 import { sqrt, tanh } from './activations.ts';
+import { type AttendArgs, type AttendDims, type AttendSettings, attendDims, keepAxes } from './attention.ts';
 import { add, and, div, eq, gt, le, mul, neg, sub, where } from './elementwise.ts';
 import { number, only, sizeAs, sumTo, typeOf } from './gradients.ts';
 import { concat } from './join.ts';
@@ -84,7 +84,12 @@ function forward(build: Builder, { q, k, keep, bias, sinks }: AttendArgs<Value>,
 }
 
 /** Gradients of the inputs of `attend`; masks have none. */
-export function attendGradient(args: AttendArgs<Value>, settings: AttendSettings, results: readonly (Value | undefined)[], build: Builder): Partial<Record<keyof AttendArgs<Value>, Value>> {
+export function attendGradient(
+  args: AttendArgs<Value>,
+  settings: AttendSettings,
+  results: readonly (Value | undefined)[],
+  build: Builder,
+): Partial<Record<keyof AttendArgs<Value>, Value>> {
   const { q, k, v, bias, sinks } = args;
   const dims = attendDims(typeOf(q), typeOf(k), typeOf(v));
   const { raw, shares } = forward(build, args, settings, dims);

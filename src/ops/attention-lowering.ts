@@ -4,7 +4,7 @@ import { constant, type Dim, dim, multiply, same, subtract } from '../graph/dim.
 import type { Value } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import type { DType } from '../graph/type.ts';
-import { type AttendArgs, type AttendDims, attendDims, type AttendSettings, keepAxes } from './attention.ts';
+import { type AttendArgs, type AttendDims, type AttendSettings, attendDims, keepAxes } from './attention.ts';
 import { numbersBelow } from './counting.ts';
 import { typeOf } from './gradients.ts';
 import { lowest, onnxTypes } from './onnx-types.ts';

@@ -6,7 +6,12 @@ import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import type { Onnx } from '../graph/onnx.ts';
 
 /** 0, 1, … n - 1 as i64[n]. */
-export const counted = (n: number): NdArray => ndArray([n], Float64Array.from({ length: n }, (_, i) => i), 'i64');
+export const counted = (n: number): NdArray =>
+  ndArray(
+    [n],
+    Float64Array.from({ length: n }, (_, i) => i),
+    'i64',
+  );
 
 /** The same in ONNX: an array where n is known, else a `Range`. */
 export function numbersBelow(onnx: Onnx, n: Dim): Value {

@@ -2,15 +2,15 @@
 
 import type { Value } from '../graph/graph.ts';
 import type { NdArray } from '../graph/nd-array.ts';
-import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import type { TensorType } from '../graph/type.ts';
-import { expand, map, zip } from './arrays.ts';
 import { floor } from './activations.ts';
+import { expand, map, zip } from './arrays.ts';
 import { number, only, sumTo, typeOf } from './gradients.ts';
 import { onnxTypes } from './onnx-types.ts';
-import { axesSamples, binarySamples, integerSamples } from './samples.ts';
 import { broadcastDims, isFloat, isInteger, needBool, needFloat, needNumber, needSameDType } from './rules.ts';
+import { axesSamples, binarySamples, integerSamples } from './samples.ts';
 
 interface Binary {
   readonly name: string;
@@ -170,8 +170,18 @@ function bools(dims: readonly number[], bits: number): NdArray {
   return { dtype: 'bool', dims, data: Float64Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => (bits >> i) & 1) };
 }
 
-export const and = logical('and', 'Whether both hold.', (a, b) => a !== 0 && b !== 0, (a, b, onnx) => onnx.And(a, b));
-export const or = logical('or', 'Whether at least one holds.', (a, b) => a !== 0 || b !== 0, (a, b, onnx) => onnx.Or(a, b));
+export const and = logical(
+  'and',
+  'Whether both hold.',
+  (a, b) => a !== 0 && b !== 0,
+  (a, b, onnx) => onnx.And(a, b),
+);
+export const or = logical(
+  'or',
+  'Whether at least one holds.',
+  (a, b) => a !== 0 || b !== 0,
+  (a, b, onnx) => onnx.Or(a, b),
+);
 
 export const not: Op = defineOp({
   name: 'not',
@@ -223,10 +233,7 @@ export const where: Op = defineOp({
     return { a: sumTo(build, build.one(where, [c, only(dy), zero]), a), b: sumTo(build, build.one(where, [c, zero, only(dy)]), b) };
   },
   lower: ({ c, a, b }, onnx) => onnx.Where(c, a, b),
-  samples: [
-    { inputs: { c: bools([2, 3], 0b010110), a: [2, 3], b: [2, 3] } },
-    { inputs: { c: bools([2, 1], 0b10), a: [3], b: [] } },
-  ],
+  samples: [{ inputs: { c: bools([2, 3], 0b010110), a: [2, 3], b: [2, 3] } }, { inputs: { c: bools([2, 1], 0b10), a: [3], b: [] } }],
 });
 
 export const clamp: Op = defineOp({

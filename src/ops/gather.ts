@@ -2,8 +2,8 @@
 
 import { constant, type Dim, dim, multiply, same } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
-import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
 import type { Value } from '../graph/graph.ts';
+import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
 import { type Builder, defineOp, type Op, type Sample } from '../graph/op.ts';
 import { spell, spellType, type TensorType } from '../graph/type.ts';
 import { mapLanes } from './arrays.ts';
@@ -70,7 +70,11 @@ export const take: Op = defineOp({
   },
   eval: ({ x, ids: picks }) => {
     const [n, k] = [x.dims.at(-1) ?? 1, picks.dims.at(-1) ?? 1];
-    return ndArray(picks.dims, picks.data.map((index, i) => x.data[Math.floor(i / k) * n + rowAt(index, n)] ?? Number.NaN), x.dtype);
+    return ndArray(
+      picks.dims,
+      picks.data.map((index, i) => x.data[Math.floor(i / k) * n + rowAt(index, n)] ?? Number.NaN),
+      x.dtype,
+    );
   },
   grad: ({ x, ids: picks }, _, { dy }, build) => {
     const { dims } = typeOf(x);
@@ -207,5 +211,8 @@ export const one_hot: Op = defineOp({
   },
   grad: 'none',
   lower: ({ ids: picks }, onnx, { n }) => onnx.Cast(onnx.Equal(onnx.Unsqueeze(picks, onnx.ints([-1])), numbersBelow(onnx, n)), { to: onnxTypes.f32 }),
-  samples: [{ inputs: { ids: ids([2, 2], [0, 2, 1, 1]) }, attrs: { n: dim(3) } }, { inputs: { ids: ids([3], [4, -1, 0]) }, attrs: { n: dim(4) } }],
+  samples: [
+    { inputs: { ids: ids([2, 2], [0, 2, 1, 1]) }, attrs: { n: dim(3) } },
+    { inputs: { ids: ids([3], [4, -1, 0]) }, attrs: { n: dim(4) } },
+  ],
 });

@@ -4,12 +4,12 @@ import { constant, type Dim, dim, divide, multiply, same, subtract } from '../gr
 import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
 import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
-import { defineOp, type Op } from '../graph/op.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import { defineOp, type Op } from '../graph/op.ts';
 import { spellType, type TensorType } from '../graph/type.ts';
 import { permuted, reshaped } from './arrays.ts';
-import { neg } from './elementwise.ts';
 import { numbersBelow } from './counting.ts';
+import { neg } from './elementwise.ts';
 import { only, typeOf } from './gradients.ts';
 import { onnxTypes } from './onnx-types.ts';
 import { meet, needAxes, needFloat, needIndices, needSameDType, spellValue, wholeRatio } from './rules.ts';
@@ -43,7 +43,10 @@ export const split_heads: Op = defineOp({
     const apart = onnx.Reshape(x, onnx.shape([...dims.slice(0, -3), dims.at(-2) ?? dim(1), heads, dims.at(-1) ?? dim(1)]));
     return onnx.Transpose(apart, { perm: exchange(dims.length) });
   },
-  samples: [{ inputs: { x: [2, 3, 8] }, attrs: { heads: dim(4) } }, { inputs: { x: [3, 6] }, attrs: { heads: dim(1) } }],
+  samples: [
+    { inputs: { x: [2, 3, 8] }, attrs: { heads: dim(4) } },
+    { inputs: { x: [3, 6] }, attrs: { heads: dim(1) } },
+  ],
 });
 
 export const merge_heads: Op = defineOp({
@@ -71,7 +74,8 @@ function turnedType(x: TensorType, frequencies: TensorType, at: TensorType | und
   if (pairs !== 'half' && pairs !== 'adjacent') fail('unknown-choice', { setting: 'pairs', choices: '"half" or "adjacent"', found: JSON.stringify(pairs) }, 'x');
   const [width = dim(1), count, ...more] = [x.dims.at(-1), ...frequencies.dims];
   const left = count && more.length === 0 ? constant(subtract(width, multiply(count, 2))) : -1;
-  if (!count || (left ?? 0) < 0) fail('rotation-too-wide', { count: spellType(frequencies), width: count ? spellValue(multiply(count, 2)) : '?', type: spellType(x), size: spellValue(width) }, 'frequencies');
+  if (!count || (left ?? 0) < 0)
+    fail('rotation-too-wide', { count: spellType(frequencies), width: count ? spellValue(multiply(count, 2)) : '?', type: spellType(x), size: spellValue(width) }, 'frequencies');
   if (at) needPositions(x, at);
   return x;
 }
@@ -80,7 +84,10 @@ function needPositions(x: TensorType, at: TensorType): void {
   needIndices('rope', at, 'positions');
   const [lead, rowCount] = [at.dims.slice(0, -1), at.dims.at(-1)];
   const axes = x.dims.slice(0, -3);
-  const fits = rowCount !== undefined && same(rowCount, x.dims.at(-2) ?? -1) && (lead.length === 0 || (lead.length === axes.length && lead.every((size, i) => meet(size, axes[i] ?? dim(1)) !== undefined)));
+  const fits =
+    rowCount !== undefined &&
+    same(rowCount, x.dims.at(-2) ?? -1) &&
+    (lead.length === 0 || (lead.length === axes.length && lead.every((size, i) => meet(size, axes[i] ?? dim(1)) !== undefined)));
   if (!fits) fail('positions-do-not-fit', { found: spellType(at), type: spellType(x) }, 'positions');
 }
 
@@ -178,7 +185,13 @@ function turnAdjacent(onnx: Onnx, x: Value, dims: readonly Dim[], angles: Angles
 /** 10000^(−2j/width), repeated for sine and cosine. */
 function wavesOf(width: number): { readonly frequencies: NdArray; readonly phases: NdArray } {
   const each = Array.from({ length: width }, (_, i) => 10_000 ** (-(2 * Math.floor(i / 2)) / width));
-  return { frequencies: ndArray([width], each), phases: ndArray([width], each.map((_, i) => (i % 2) * (Math.PI / 2))) };
+  return {
+    frequencies: ndArray([width], each),
+    phases: ndArray(
+      [width],
+      each.map((_, i) => (i % 2) * (Math.PI / 2)),
+    ),
+  };
 }
 
 export const sinusoid: Op = defineOp({
@@ -206,5 +219,8 @@ export const sinusoid: Op = defineOp({
     const even = onnx.array({ dtype: 'bool', dims: [size], data: Float64Array.from({ length: size }, (_, i) => 1 - (i % 2)) });
     return onnx.Where(even, onnx.Sin(angles), onnx.Cos(angles));
   },
-  samples: [{ inputs: { positions: ndArray([3], [0, 1, 7], 'i64') }, attrs: { width: dim(6) } }, { inputs: { positions: ndArray([2, 2], [0, 5, 3, 2], 'i64') }, attrs: { width: dim(4) } }],
+  samples: [
+    { inputs: { positions: ndArray([3], [0, 1, 7], 'i64') }, attrs: { width: dim(6) } },
+    { inputs: { positions: ndArray([2, 2], [0, 5, 3, 2], 'i64') }, attrs: { width: dim(4) } },
+  ],
 });

@@ -30,9 +30,33 @@ export const concat: Op = defineOp({
   },
   lower: ({ parts }, onnx, { axis }) => onnx.Concat(...parts, { axis }),
   samples: [
-    { inputs: { parts: [[2, 3], [2, 1]] } },
-    { inputs: { parts: [[2, 3], [1, 3], [3, 3]] }, attrs: { axis: 0 } },
-    { inputs: { parts: [[2, 2, 3], [2, 1, 3]] }, attrs: { axis: -2 } },
+    {
+      inputs: {
+        parts: [
+          [2, 3],
+          [2, 1],
+        ],
+      },
+    },
+    {
+      inputs: {
+        parts: [
+          [2, 3],
+          [1, 3],
+          [3, 3],
+        ],
+      },
+      attrs: { axis: 0 },
+    },
+    {
+      inputs: {
+        parts: [
+          [2, 2, 3],
+          [2, 1, 3],
+        ],
+      },
+      attrs: { axis: -2 },
+    },
     { inputs: { parts: [[2, 3]] } },
   ],
 });
@@ -42,7 +66,8 @@ function meetParts(first: TensorType, other: TensorType, axis: number): void {
   if (first.dims.length !== other.dims.length) fail('ranks-differ', { op: 'concat', left: spellType(first), right: spellType(other) }, 'parts');
   first.dims.forEach((size, i) => {
     const there = other.dims[i] ?? dim(0);
-    if (i !== axis && !same(size, there)) fail('sizes-differ', { op: 'concat', left: spellType(first), right: spellType(other), a: spellValue(size), b: spellValue(there) }, 'parts');
+    if (i !== axis && !same(size, there))
+      fail('sizes-differ', { op: 'concat', left: spellType(first), right: spellType(other), a: spellValue(size), b: spellValue(there) }, 'parts');
   });
 }
 

@@ -6,11 +6,11 @@ import type { Value } from '../graph/graph.ts';
 import { type NdArray, ndArray, scalar } from '../graph/nd-array.ts';
 import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import { spellType } from '../graph/type.ts';
-import { softmax as softmaxOp, sum } from './reduce.ts';
 import { add, cast, div, maximum, mul, ne, sub } from './elementwise.ts';
 import { one_hot } from './gather.ts';
 import { number, only, sizeAs, typeOf } from './gradients.ts';
 import { onnxTypes } from './onnx-types.ts';
+import { softmax as softmaxOp, sum } from './reduce.ts';
 import { needAxes, needFloat, needIndices } from './rules.ts';
 import { reshape, unsqueeze } from './shape.ts';
 

@@ -3,11 +3,11 @@
 import { same } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
-import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import { float } from '../graph/onnx.ts';
+import { type Builder, defineOp, type Op } from '../graph/op.ts';
 import { spellType, type TensorType } from '../graph/type.ts';
-import { mapLanes, zip } from './arrays.ts';
 import { rsqrt } from './activations.ts';
+import { mapLanes, zip } from './arrays.ts';
 import { add, mul, sub } from './elementwise.ts';
 import { number, only, sumTo, typeOf } from './gradients.ts';
 import { mean } from './reduce.ts';
@@ -99,9 +99,5 @@ export const layer_norm: Op = defineOp({
     };
   },
   lower: ({ x, gain, bias }, onnx, { eps }) => onnx.LayerNormalization(x, gain, bias, { axis: -1, epsilon: float(eps) }),
-  samples: [
-    { inputs: { x: [2, 3, 4], gain: [4], bias: [4] } },
-    { inputs: { x: [2, 4], gain: [4] } },
-    { inputs: { x: [5], gain: [5], bias: [5] }, attrs: { eps: 1e-2 } },
-  ],
+  samples: [{ inputs: { x: [2, 3, 4], gain: [4], bias: [4] } }, { inputs: { x: [2, 4], gain: [4] } }, { inputs: { x: [5], gain: [5], bias: [5] }, attrs: { eps: 1e-2 } }],
 });

@@ -3,11 +3,11 @@
 import { dim } from '../graph/dim.ts';
 import type { Value } from '../graph/graph.ts';
 import { ndArray } from '../graph/nd-array.ts';
-import { type Builder, defineOp, type Op, type Sample } from '../graph/op.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import { type Builder, defineOp, type Op, type Sample } from '../graph/op.ts';
 import type { TensorType } from '../graph/type.ts';
-import { mapLanes, reshaped, softmaxOf } from './arrays.ts';
 import { exp } from './activations.ts';
+import { mapLanes, reshaped, softmaxOf } from './arrays.ts';
 import { add, cast, div, eq, mul, sub } from './elementwise.ts';
 import { nth, only, sizeAs, typeOf } from './gradients.ts';
 import { axisOf, needAxes, needFloat, needNumber } from './rules.ts';
@@ -240,5 +240,8 @@ export const cv2: Op = defineOp({
     const flat = onnx.Squeeze(mid, last);
     return onnx.Div(spread, onnx.Add(onnx.Mul(flat, flat), onnx.scalar(1e-10, dtype)));
   },
-  samples: [{ inputs: { x: [2, 5] }, range: [0.5, 2] }, { inputs: { x: [4] }, range: [0.5, 2] }],
+  samples: [
+    { inputs: { x: [2, 5] }, range: [0.5, 2] },
+    { inputs: { x: [4] }, range: [0.5, 2] },
+  ],
 });

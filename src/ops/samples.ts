@@ -10,7 +10,18 @@ export function axesSamples(range?: readonly [number, number]): readonly Sample[
 
 /** Two arguments a and b: equal, broadcast on either side, against a scalar. */
 export function binarySamples(range?: readonly [number, number]): readonly Sample[] {
-  const pairs: readonly (readonly [readonly number[], readonly number[]])[] = [[[2, 3], [2, 3]], [[2, 3, 4], [4]], [[2, 1, 4], [3, 1]], [[], [2, 2]]];
+  const pairs: readonly (readonly [readonly number[], readonly number[]])[] = [
+    [
+      [2, 3],
+      [2, 3],
+    ],
+    [[2, 3, 4], [4]],
+    [
+      [2, 1, 4],
+      [3, 1],
+    ],
+    [[], [2, 2]],
+  ];
   return pairs.map(([a, b]) => ({ inputs: { a, b }, ...(range ? { range } : {}) }));
 }
 

@@ -24,7 +24,11 @@ export const reshape: Op = defineOp({
     if (!same(a, b)) fail('element-count-differs', { from: spellType(x), to: spellDims(dims), a: show(a), b: show(b) }, 'x');
     return { dtype: x.dtype, dims };
   },
-  eval: ({ x }, { dims }, { sizes }) => reshaped(x, dims.map((size) => sizes.of(size))),
+  eval: ({ x }, { dims }, { sizes }) =>
+    reshaped(
+      x,
+      dims.map((size) => sizes.of(size)),
+    ),
   grad: ({ x }, _, { dy }, build) => ({ x: build.one(reshape, [only(dy)], { dims: typeOf(x).dims }) }),
   lower: ({ x }, onnx, { dims }) => onnx.Reshape(x, onnx.shape(dims)),
   samples: [
@@ -67,7 +71,10 @@ export const permute: Op = defineOp({
   eval: ({ x }, { order }) => permuted(x, order),
   grad: (_, { order }, { dy }, build) => ({ x: build.one(permute, [only(dy)], { order: inverse(order) }) }),
   lower: ({ x }, onnx, { order }) => onnx.Transpose(x, { perm: order }),
-  samples: [{ inputs: { x: [2, 3, 4] }, attrs: { order: [2, 0, 1] } }, { inputs: { x: [2, 3, 4, 1] }, attrs: { order: [0, 2, 1, 3] } }],
+  samples: [
+    { inputs: { x: [2, 3, 4] }, attrs: { order: [2, 0, 1] } },
+    { inputs: { x: [2, 3, 4, 1] }, attrs: { order: [0, 2, 1, 3] } },
+  ],
 });
 
 export const unsqueeze: Op = defineOp({
@@ -86,7 +93,12 @@ export const unsqueeze: Op = defineOp({
   },
   grad: (_, { axis }, { dy }, build) => ({ x: build.one(squeeze, [only(dy)], { axis }) }),
   lower: ({ x }, onnx, { axis }) => onnx.Unsqueeze(x, onnx.ints([axis])),
-  samples: [{ inputs: { x: [2, 3] }, attrs: { axis: -1 } }, { inputs: { x: [2, 3] }, attrs: { axis: 0 } }, { inputs: { x: [] }, attrs: { axis: 0 } }, { inputs: { x: [2, 3] }, attrs: { axis: -2 } }],
+  samples: [
+    { inputs: { x: [2, 3] }, attrs: { axis: -1 } },
+    { inputs: { x: [2, 3] }, attrs: { axis: 0 } },
+    { inputs: { x: [] }, attrs: { axis: 0 } },
+    { inputs: { x: [2, 3] }, attrs: { axis: -2 } },
+  ],
 });
 
 function newAxis(x: TensorType, axis: number): number {
@@ -109,11 +121,17 @@ export const squeeze: Op = defineOp({
   },
   eval: ({ x }, { axis }) => {
     const at = axis < 0 ? axis + x.dims.length : axis;
-    return reshaped(x, x.dims.filter((_, i) => i !== at));
+    return reshaped(
+      x,
+      x.dims.filter((_, i) => i !== at),
+    );
   },
   grad: (_, { axis }, { dy }, build) => ({ x: build.one(unsqueeze, [only(dy)], { axis }) }),
   lower: ({ x }, onnx, { axis }) => onnx.Squeeze(x, onnx.ints([axis])),
-  samples: [{ inputs: { x: [2, 1, 3] }, attrs: { axis: 1 } }, { inputs: { x: [2, 1] }, attrs: { axis: -1 } }],
+  samples: [
+    { inputs: { x: [2, 1, 3] }, attrs: { axis: 1 } },
+    { inputs: { x: [2, 1] }, attrs: { axis: -1 } },
+  ],
 });
 
 export const slice: Op = defineOp({
@@ -133,7 +151,16 @@ export const slice: Op = defineOp({
     const { dims, dtype } = typeOf(x);
     const at = axisOf(typeOf(x), axis);
     const size = dims[at] ?? dim(1);
-    const pad = (width: Dim) => (constant(width) === 0 ? [] : [zeros(build, dtype, dims.map((old, i) => (i === at ? width : old)))]);
+    const pad = (width: Dim) =>
+      constant(width) === 0
+        ? []
+        : [
+            zeros(
+              build,
+              dtype,
+              dims.map((old, i) => (i === at ? width : old)),
+            ),
+          ];
     return { x: build.one(concat, [...pad(from), only(dy), ...pad(subtract(size, to))], { axis: at }) };
   },
   lower: ({ x }, onnx, { axis, from, to }) => onnx.Slice(x, onnx.shape([from]), onnx.shape([to]), onnx.ints([axis])),
@@ -158,15 +185,21 @@ export const broadcast: Op = defineOp({
   attrs: { dims: { kind: 'dims' } },
   type: ({ x }, { dims }) => {
     const front = dims.length - x.dims.length;
-    const fits = front >= 0 && x.dims.every((size, i) => {
-      const target = dims[i + front];
-      const met = target && meet(size, target);
-      return met !== undefined && same(met, target ?? -1);
-    });
+    const fits =
+      front >= 0 &&
+      x.dims.every((size, i) => {
+        const target = dims[i + front];
+        const met = target && meet(size, target);
+        return met !== undefined && same(met, target ?? -1);
+      });
     if (!fits) fail('cannot-broadcast', { from: spellType(x), to: spellDims(dims) }, 'x');
     return { dtype: x.dtype, dims };
   },
-  eval: ({ x }, { dims }, { sizes }) => expand(x, dims.map((size) => sizes.of(size))),
+  eval: ({ x }, { dims }, { sizes }) =>
+    expand(
+      x,
+      dims.map((size) => sizes.of(size)),
+    ),
   grad: ({ x }, _, { dy }, build) => ({ x: sumTo(build, only(dy), x) }),
   lower: ({ x }, onnx, { dims }) => onnx.Expand(x, onnx.shape(dims)),
   samples: [
@@ -189,7 +222,10 @@ export const repeat_axis: Op = defineOp({
     const at = axis < 0 ? axis + x.dims.length : axis;
     const [front, back, times] = [x.dims.slice(0, at), x.dims.slice(at), sizes.of(n)];
     const tiled = expand(reshaped(x, [...front, 1, ...back]), [...front, times, ...back]);
-    return reshaped(tiled, x.dims.map((size, i) => (i === at ? size * times : size)));
+    return reshaped(
+      tiled,
+      x.dims.map((size, i) => (i === at ? size * times : size)),
+    );
   },
   grad: ({ x }, { n, axis }, { dy }, build) => {
     const { dims } = typeOf(x);

@@ -30,8 +30,13 @@ export function generator(seed: number): () => number {
 export function inputsOf(op: Op, sample: Sample, seed = 1): readonly (NdArray | undefined)[] {
   const next = generator(seed);
   const [low, high] = sample.range ?? [-2, 2];
-  const draw = (dims: readonly number[]): NdArray => ndArray(dims, Float64Array.from({ length: count(dims) }, () => Math.fround(low + (high - low) * next())));
-  const arrayOf = (given: readonly number[] | NdArray): NdArray => ('data' in given ? { ...given, data: isFloat(given.dtype) ? given.data.map(Math.fround) : given.data } : draw(given));
+  const draw = (dims: readonly number[]): NdArray =>
+    ndArray(
+      dims,
+      Float64Array.from({ length: count(dims) }, () => Math.fround(low + (high - low) * next())),
+    );
+  const arrayOf = (given: readonly number[] | NdArray): NdArray =>
+    'data' in given ? { ...given, data: isFloat(given.dtype) ? given.data.map(Math.fround) : given.data } : draw(given);
   return op.inputs.flatMap((port) => {
     const given = sample.inputs[port.replace(/[?*]$/, '')];
     if (given === undefined) return port.endsWith('?') ? [undefined] : [];
@@ -71,7 +76,11 @@ export function evaluated(graph: Graph, arrays: readonly (NdArray | undefined)[]
 const isDim = (attr: Attr): attr is Dim => typeof attr === 'object' && attr !== null && 'terms' in attr;
 
 /** The types and settings with sizes above 1 known only at run time, as far as the op's rule allows: all of them, those of first axes, or none. */
-export function openSizes(op: Op, arrays: readonly (NdArray | undefined)[], attrs: Readonly<Record<string, Attr>>): { readonly types: readonly (TensorType | undefined)[]; readonly attrs: Readonly<Record<string, Attr>>; readonly open: boolean } {
+export function openSizes(
+  op: Op,
+  arrays: readonly (NdArray | undefined)[],
+  attrs: Readonly<Record<string, Attr>>,
+): { readonly types: readonly (TensorType | undefined)[]; readonly attrs: Readonly<Record<string, Attr>>; readonly open: boolean } {
   const sizes = new Set(arrays.flatMap((array) => array?.dims ?? []).filter((size) => size > 1));
   const firsts = new Set(arrays.flatMap((array) => array?.dims.slice(0, 1) ?? []).filter((size) => size > 1));
   for (const chosen of [sizes, firsts]) {
@@ -81,7 +90,9 @@ export function openSizes(op: Op, arrays: readonly (NdArray | undefined)[], attr
       return known !== undefined && chosen.has(known) ? symbol(`n${known}`) : size;
     };
     const types = arrays.map((array) => array && { dtype: array.dtype, dims: array.dims.map((size) => swap(dim(size))) });
-    const opened = Object.fromEntries(Object.entries(attrs).map(([name, attr]) => [name, isDim(attr) ? swap(attr) : Array.isArray(attr) ? attr.map((one) => (isDim(one) ? swap(one) : one)) : attr])) as Readonly<Record<string, Attr>>;
+    const opened = Object.fromEntries(
+      Object.entries(attrs).map(([name, attr]) => [name, isDim(attr) ? swap(attr) : Array.isArray(attr) ? attr.map((one) => (isDim(one) ? swap(one) : one)) : attr]),
+    ) as Readonly<Record<string, Attr>>;
     try {
       const results = op.type(types, opened);
       const bound = new Set(types.flatMap((type) => type?.dims.flatMap(symbolsOf) ?? []));
@@ -128,35 +139,70 @@ function arrayOf(tensor: onnxruntime.Tensor | undefined): NdArray {
 export function distance(a: NdArray, b: NdArray): number {
   if (a.dtype !== b.dtype || a.dims.join() !== b.dims.join()) return Number.POSITIVE_INFINITY;
   const scale = b.data.reduce((top, x) => (Number.isFinite(x) ? Math.max(top, Math.abs(x)) : top), 1);
-  return a.data.reduce((worst, x, i) => Math.max(worst, Object.is(x, b.data[i]) || x === b.data[i] ? 0 : Math.abs(x - (b.data[i] ?? Number.NaN)) / scale, Number.isNaN(x) && !Number.isNaN(b.data[i]) ? Number.POSITIVE_INFINITY : 0), 0);
+  return a.data.reduce(
+    (worst, x, i) =>
+      Math.max(
+        worst,
+        Object.is(x, b.data[i]) || x === b.data[i] ? 0 : Math.abs(x - (b.data[i] ?? Number.NaN)) / scale,
+        Number.isNaN(x) && !Number.isNaN(b.data[i]) ? Number.POSITIVE_INFINITY : 0,
+      ),
+    0,
+  );
 }
 
 /** A fixed factor for every element of a result, so that a gradient is that of one number. */
 function factorsOf(results: readonly NdArray[]): readonly NdArray[] {
   const next = generator(7);
-  return results.map(({ dims, data }) => ndArray(dims, Float64Array.from(data, () => next() * 2 - 1)));
+  return results.map(({ dims, data }) =>
+    ndArray(
+      dims,
+      Float64Array.from(data, () => next() * 2 - 1),
+    ),
+  );
 }
 
 /** Gradients of Σ factor · result by central differences of the reference; one array for each float input. */
 export function differences(op: Op, arrays: readonly (NdArray | undefined)[], attrs: Readonly<Record<string, Attr>>, step = 1e-5): readonly (NdArray | undefined)[] {
-  const graph = graphOf(op, arrays.map((array) => array && typeOfArray(array)), attrs);
+  const graph = graphOf(
+    op,
+    arrays.map((array) => array && typeOfArray(array)),
+    attrs,
+  );
   const factors = factorsOf(evaluated(graph, arrays));
   const total = (given: readonly (NdArray | undefined)[]): number =>
     evaluated(graph, given).reduce((sum, { data, dtype }, i) => (isFloat(dtype) ? sum + data.reduce((all, x, j) => all + x * (factors[i]?.data[j] ?? 0), 0) : sum), 0);
   return arrays.map((array, at) => {
     if (!array || !isFloat(array.dtype)) return undefined;
     const moved = (i: number, by: number): number => total(arrays.map((one, j) => (j === at ? { ...array, data: array.data.map((x, k) => (k === i ? x + by : x)) } : one)));
-    return ndArray(array.dims, array.data.map((_, i) => (moved(i, step) - moved(i, -step)) / (2 * step)), array.dtype);
+    return ndArray(
+      array.dims,
+      array.data.map((_, i) => (moved(i, step) - moved(i, -step)) / (2 * step)),
+      array.dtype,
+    );
   });
 }
 
 /** The same gradients by the op's rule; undefined where it has none. */
-export function gradients(op: Op, arrays: readonly (NdArray | undefined)[], types: readonly (TensorType | undefined)[], attrs: Readonly<Record<string, Attr>>): readonly (NdArray | undefined)[] {
+export function gradients(
+  op: Op,
+  arrays: readonly (NdArray | undefined)[],
+  types: readonly (TensorType | undefined)[],
+  attrs: Readonly<Record<string, Attr>>,
+): readonly (NdArray | undefined)[] {
   if (op.grad === 'none') return [];
   const build = graphBuilder();
   const inputs = types.map((type, i) => type && value(`x${i}`, type));
   const y = build.add(op, inputs, attrs);
-  const factors = factorsOf(evaluated(graphOf(op, arrays.map((array) => array && typeOfArray(array)), attrsOf(arrays, types, attrs)), arrays));
+  const factors = factorsOf(
+    evaluated(
+      graphOf(
+        op,
+        arrays.map((array) => array && typeOfArray(array)),
+        attrsOf(arrays, types, attrs),
+      ),
+      arrays,
+    ),
+  );
   const dy = y.map((result, i) => value(`dy${i}`, result.type));
   const found = op.grad(inputs, attrs, { y, dy }, build);
   const present = found.flatMap((one, i): readonly { readonly name: string; readonly value: Value }[] => (one ? [{ name: `g${i}`, value: one }] : []));
@@ -172,5 +218,7 @@ function attrsOf(arrays: readonly (NdArray | undefined)[], types: readonly (Tens
     const [name] = symbolsOf(size);
     return name === undefined ? size : dim(numbers.get(name) ?? 0);
   };
-  return Object.fromEntries(Object.entries(attrs).map(([name, attr]) => [name, isDim(attr) ? close(attr) : Array.isArray(attr) ? attr.map((one) => (isDim(one) ? close(one) : one)) : attr])) as Readonly<Record<string, Attr>>;
+  return Object.fromEntries(
+    Object.entries(attrs).map(([name, attr]) => [name, isDim(attr) ? close(attr) : Array.isArray(attr) ? attr.map((one) => (isDim(one) ? close(one) : one)) : attr]),
+  ) as Readonly<Record<string, Attr>>;
 }
