@@ -5,6 +5,7 @@ import { paint } from '../diagnostics/paint.ts';
 import { nearest } from '../diagnostics/suggest.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit } from './exit.ts';
+import { addFindingOptions, type FindingOptions } from './finding.ts';
 import { type OutputOptions, printJson, printNext, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,15 +13,21 @@ const entries: Readonly<Record<string, Entry>> = catalog;
 
 /** Adds the command. */
 export function explain(cli: Cli): void {
-  cli
-    .command('explain', 'say what a diagnostic means, with an example', ['moec explain inner-sizes-differ', 'moec explain'])
-    .argument('[code]', 'the code in brackets after error, warning or note; all are listed where it is left out')
+  const examples = ['moec explain inner-sizes-differ', 'moec explain models/llama.moe', 'moec explain ./SmolLM2-135M', 'moec explain'];
+  addFindingOptions(
+    cli
+      .command('explain', 'say what a diagnostic means, or what a model costs', examples)
+      .argument('[what]', 'the code of a diagnostic, a .moe file or a checkpoint folder; without it, all codes are listed'),
+  )
     .option('--json', 'print it as JSON')
-    .action(
-      cli.action((code: string | undefined, options: OutputOptions) =>
-        code === undefined ? listCodes(cli.terminal, options) : explainCode(cli.terminal, code.replace(/^.*\[(.*)\].*$/, '$1'), options),
-      ),
-    );
+    .action(cli.action((what: string | undefined, options: FindingOptions & OutputOptions) => act(cli.terminal, what, options)));
+}
+
+async function act(terminal: Terminal, what: string | undefined, options: FindingOptions & OutputOptions): Promise<ExitCode> {
+  if (what === undefined) return listCodes(terminal, options);
+  const code = what.replace(/^.*\[(.*)\].*$/, '$1');
+  if (Object.hasOwn(entries, code) || !/[./\\]/.test(what)) return explainCode(terminal, code, options);
+  return (await import('./explain-model.ts')).explainModel(terminal, what, options);
 }
 
 function explainCode(terminal: Terminal, code: string, options: OutputOptions): ExitCode {

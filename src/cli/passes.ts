@@ -17,7 +17,7 @@ export function passes(cli: Cli): void {
     .action(
       cli.action(async (name: string | undefined, options: OutputOptions) => {
         const { passes: found } = await import('../passes/index.ts');
-        const all = Object.values<Pass>(found);
+        const all = [...found.values()];
         return name === undefined ? listPasses(cli.terminal, all, options) : showPass(cli.terminal, name, all, options);
       }),
     );

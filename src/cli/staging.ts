@@ -54,21 +54,16 @@ export function stageFolder(target: string): Staging {
 
 /** Renames `path` to `full`; what stood there gives way only once the new folder can take its place. */
 function swap(path: string, full: string): void {
-  if (!existsSync(full)) return renameSync(path, full);
-  if (readdirSync(full).length === 0) rmdirSync(full);
-  else {
-    const old = `${path}-old`;
-    renameSync(full, old);
-    try {
-      renameSync(path, full);
-    } catch (error) {
-      renameSync(old, full);
-      throw error;
-    }
-    rmSync(old, { recursive: true, force: true });
-    return;
+  const old = `${path}-old`;
+  const replaces = existsSync(full);
+  if (replaces) renameSync(full, old);
+  try {
+    renameSync(path, full);
+  } catch (error) {
+    if (replaces) renameSync(old, full);
+    throw error;
   }
-  renameSync(path, full);
+  if (replaces) rmSync(old, { recursive: true, force: true });
 }
 
 /** Writes one file whole or not at all. `shown` is its name in a diagnostic. */
@@ -92,7 +87,7 @@ export function attempt<T>(path: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
-    if (error instanceof Error && 'code' in error) throw new Refusal(diagnose('cannot-write', { path, reason: reasonOf(error) }));
+    if (error instanceof Error && 'code' in error) throw new Refusal(diagnose('cannot-write', { file: path, reason: reasonOf(error) }));
     throw error;
   }
 }

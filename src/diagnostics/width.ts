@@ -21,7 +21,7 @@ const wide: readonly (readonly [number, number])[] = [
   [0x20000, 0x3fffd],
 ];
 
-const marks = /^[\p{Mn}\p{Me}\u200b-\u200d\u2060\ufe00-\ufe0f]$/u;
+const marks = /^(?:\p{Mn}|\p{Me}|[\u200b-\u200d]|\u2060)$/u;
 const emoji = /^\p{Emoji_Presentation}$/u;
 const unsafe = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\p{Cs}]/gu;
 

@@ -1,4 +1,4 @@
-/** Diagnostics of the command line: what it is pointed at, and what it cannot read or write. */
+/** Diagnostics of the command line: what it is pointed at, and what it cannot read. */
 
 import { text } from '../template.ts';
 
@@ -23,12 +23,5 @@ right: \`moec run models/tiny.moe\``,
     explanation: `The file is there, but the system does not give it out, or it is not text in UTF-8.
 wrong: \`moec check secret.moe\` without the right to read it
 right: \`chmod u+r secret.moe\`, then the same`,
-  },
-  'cannot-write': {
-    severity: 'error',
-    message: text`cannot write ${'path'}: ${'reason'}`,
-    explanation: `The system refused: no right to write there, no room left, or no such folder. Everything is written to a temporary name and renamed when it is whole, so nothing half written is left behind.
-wrong: \`moec compile models/tiny.moe -o /out\` without the right to write there
-right: \`moec compile models/tiny.moe -o out/tiny\``,
   },
 } as const;
