@@ -2,7 +2,7 @@
 
 import type * as ast from './ast.ts';
 import { breaksBetween, find, type Printing } from './comments.ts';
-import { type Doc, group, indent, joined, line } from './layout.ts';
+import { type Doc, group, hard, indent, joined, line } from './layout.ts';
 import { type Block, block, commaList, type Entry } from './print-block.ts';
 import type { Span } from './span.ts';
 import { quote } from './strings.ts';
@@ -106,7 +106,7 @@ function argument(node: ast.Argument, printing: Printing): Doc {
 
 const strengths: Readonly<Record<ast.BinaryOperator, number>> = { '==': 0, '!=': 0, '<=': 0, '>=': 0, '<': 0, '>': 0, '+': 1, '-': 1, '*': 2, '/': 2, '%': 2, '@': 2 };
 
-/** Operands of one strength in a row; where they do not fit, each operator opens a line, as it does where the author broke before one. */
+/** Operands of one strength in a row; an operator opens a line where what follows does not fit, and where its author had it so. */
 function binary(node: ast.Binary, printing: Printing): Doc {
   const links: ast.Binary[] = [];
   let head: ast.Expr = node;
@@ -115,19 +115,15 @@ function binary(node: ast.Binary, printing: Printing): Doc {
     head = head.left;
   }
   const first = expression(head, printing);
-  const broken = links.some((link) => breaksBetween(link.left.span.end, link.operatorSpan.start, printing) > 0);
-  const rest = links.map((link): Doc => [line(' '), `${link.operator} `, expression(link.right, printing)]);
-  return group([first, indent(rest)], broken);
+  const rest = links.map((link): Doc => {
+    const broken = breaksBetween(link.left.span.end, link.operatorSpan.start, printing) > 0;
+    return group([broken ? hard : line(' '), `${link.operator} `, group(expression(link.right, printing))]);
+  });
+  return [group(first), indent(rest)];
 }
 
 /** Expressions with commas between, over several lines where they do not fit on one. */
 export function expressions(nodes: readonly ast.Expr[], printing: Printing): Doc {
-  return group(
-    indent(
-      joined(
-        nodes.map((node) => expression(node, printing)),
-        [',', line(' ')],
-      ),
-    ),
-  );
+  const docs = nodes.map((node) => expression(node, printing));
+  return docs.length === 1 ? docs : group(indent(joined(docs, [',', line(' ')])));
 }

@@ -28,7 +28,6 @@ export function unquote(literal: string): { readonly value: string; readonly bad
 
 /** The literal that stands for a text. */
 export function quote(value: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that must be spelled out
   return `"${value.replace(/["\\\u0000-\u001f\u007f\u2028\u2029]|\p{Surrogate}/gu, (sign) => spellings[sign] ?? `\\u{${(sign.codePointAt(0) ?? 0).toString(16)}}`)}"`;
 }
 
