@@ -6,18 +6,18 @@ import type { DType } from '../graph/type.ts';
 /** The numbers in these bytes. i64 and u64 beyond 2^53 are rounded; everything else is exact. */
 export function fromBytes(dtype: DType, bytes: Uint8Array): Float64Array {
   switch (dtype) {
-    case 'f64': return Float64Array.from(typed(Float64Array, bytes));
-    case 'f32': return Float64Array.from(typed(Float32Array, bytes));
-    case 'f16': return Float64Array.from(typed(Uint16Array, bytes), fromF16);
-    case 'bf16': return Float64Array.from(typed(Uint16Array, bytes), fromBf16);
+    case 'f64': return new Float64Array(typed(Float64Array, bytes));
+    case 'f32': return new Float64Array(typed(Float32Array, bytes));
+    case 'f16': return throughTable(typed(Uint16Array, bytes), f16Table());
+    case 'bf16': return throughTable(typed(Uint16Array, bytes), bf16Table());
     case 'i64': return fromHalves(bytes, true);
     case 'u64': return fromHalves(bytes, false);
-    case 'i32': return Float64Array.from(typed(Int32Array, bytes));
-    case 'u32': return Float64Array.from(typed(Uint32Array, bytes));
-    case 'i16': return Float64Array.from(typed(Int16Array, bytes));
-    case 'u16': return Float64Array.from(typed(Uint16Array, bytes));
-    case 'i8': return Float64Array.from(typed(Int8Array, bytes));
-    case 'u8': return Float64Array.from(bytes);
+    case 'i32': return new Float64Array(typed(Int32Array, bytes));
+    case 'u32': return new Float64Array(typed(Uint32Array, bytes));
+    case 'i16': return new Float64Array(typed(Int16Array, bytes));
+    case 'u16': return new Float64Array(typed(Uint16Array, bytes));
+    case 'i8': return new Float64Array(typed(Int8Array, bytes));
+    case 'u8': return new Float64Array(bytes);
     case 'bool': return Float64Array.from(bytes, (one) => (one === 0 ? 0 : 1));
     case 'string': throw new Bug('strings have no numbers');
   }
@@ -27,20 +27,40 @@ export function fromBytes(dtype: DType, bytes: Uint8Array): Float64Array {
 export function toBytes(dtype: DType, values: Float64Array): Uint8Array {
   switch (dtype) {
     case 'f64': return bytesIn(values.slice());
-    case 'f32': return bytesIn(Float32Array.from(values));
-    case 'f16': return bytesIn(Uint16Array.from(values, toF16));
-    case 'bf16': return bytesIn(Uint16Array.from(values, toBf16));
+    case 'f32': return bytesIn(new Float32Array(values));
+    case 'f16': return bytesIn(mapInto(new Uint16Array(values.length), values, toF16));
+    case 'bf16': return bytesIn(mapInto(new Uint16Array(values.length), values, toBf16));
     case 'i64': return toHalves(values, true);
     case 'u64': return toHalves(values, false);
-    case 'i32': return bytesIn(Int32Array.from(values, within(-(2 ** 31), 2 ** 31 - 1)));
-    case 'u32': return bytesIn(Uint32Array.from(values, within(0, 2 ** 32 - 1)));
-    case 'i16': return bytesIn(Int16Array.from(values, within(-(2 ** 15), 2 ** 15 - 1)));
-    case 'u16': return bytesIn(Uint16Array.from(values, within(0, 2 ** 16 - 1)));
-    case 'i8': return bytesIn(Int8Array.from(values, within(-128, 127)));
-    case 'u8': return Uint8Array.from(values, within(0, 255));
+    case 'i32': return bytesIn(mapInto(new Int32Array(values.length), values, within(-(2 ** 31), 2 ** 31 - 1)));
+    case 'u32': return bytesIn(mapInto(new Uint32Array(values.length), values, within(0, 2 ** 32 - 1)));
+    case 'i16': return bytesIn(mapInto(new Int16Array(values.length), values, within(-(2 ** 15), 2 ** 15 - 1)));
+    case 'u16': return bytesIn(mapInto(new Uint16Array(values.length), values, within(0, 2 ** 16 - 1)));
+    case 'i8': return bytesIn(mapInto(new Int8Array(values.length), values, within(-128, 127)));
+    case 'u8': return mapInto(new Uint8Array(values.length), values, within(0, 255));
     case 'bool': return Uint8Array.from(values, (one) => (one === 0 ? 0 : 1));
     case 'string': throw new Bug('strings have no bytes of one width');
   }
+}
+
+function mapInto<A extends NumberArray>(into: A, values: Float64Array, by: (value: number) => number): A {
+  for (let i = 0; i < values.length; i++) into[i] = by(values[i] ?? 0);
+  return into;
+}
+
+function throughTable(bits: Uint16Array, table: Float64Array): Float64Array {
+  const numbers = new Float64Array(bits.length);
+  for (let i = 0; i < bits.length; i++) numbers[i] = table[bits[i] ?? 0] ?? 0;
+  return numbers;
+}
+
+const f16Table = tableOf(fromF16);
+const bf16Table = tableOf(fromBf16);
+
+/** All 65,536 numbers of a 16-bit type, made when first asked for. */
+function tableOf(numberOf: (bits: number) => number): () => Float64Array {
+  let table: Float64Array | undefined;
+  return () => (table ??= Float64Array.from({ length: 65_536 }, (_, bits) => numberOf(bits)));
 }
 
 /** The number an IEEE half stands for. */
