@@ -38,7 +38,10 @@ export const gather: Op = defineOp({
     const [rows = 1, ...rest] = table.dims;
     const width = count(rest);
     const data = new Float64Array(picks.data.length * width);
-    picks.data.forEach((index, i) => data.set(table.data.subarray(rowAt(index, rows) * width, (rowAt(index, rows) + 1) * width), i * width));
+    picks.data.forEach((index, i) => {
+      const from = rowAt(index, rows) * width;
+      data.set(table.data.subarray(from, from + width), i * width);
+    });
     return ndArray([...picks.dims, ...rest], data, table.dtype);
   },
   grad: ({ table, ids: picks }, _, { dy }, build) => {
