@@ -25,8 +25,9 @@ export function printDiagnostics(
   options: OutputOptions & { readonly sources?: Sources; readonly more?: Readonly<Record<string, unknown>> } = {},
 ): void {
   const sources = options.sources ?? (() => undefined);
-  if (options.json) return printJson(terminal, { ...options.more, diagnostics: diagnosticsJson(diagnostics, sources) });
-  if (diagnostics.length > 0) terminal.err(`${renderDiagnostics(diagnostics, sources, { color: terminal.color.err, width: Math.max(100, terminal.columns), limit: mostShown })}\n`);
+  if (options.json) printJson(terminal, { ...options.more, diagnostics: diagnosticsJson(diagnostics, sources) });
+  else if (diagnostics.length > 0)
+    terminal.err(`${renderDiagnostics(diagnostics, sources, { color: terminal.color.err, width: Math.max(100, terminal.columns), limit: mostShown })}\n`);
 }
 
 /** Prints data as one JSON document. */

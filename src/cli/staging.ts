@@ -1,6 +1,6 @@
 /** Writing so that nothing half written is left behind: everything goes to a temporary name beside its place, and is renamed when it is whole. */
 
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import { Refusal } from './exit.ts';
