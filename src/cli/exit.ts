@@ -7,7 +7,7 @@ import { CommanderError } from 'commander';
 import { Bug } from '../diagnostics/bug.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { version } from './package.ts';
-import { printDiagnostics } from './print.ts';
+import { printDiagnostics, type Sources } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The exit codes, by what they mean. */
@@ -28,11 +28,19 @@ export type ExitCode = (typeof exit)[keyof typeof exit];
 /** Ends a command from inside with diagnostics, where handing them up would only be handing on. */
 export class Refusal extends Error {
   readonly diagnostics: readonly Diagnostic[];
+  /** Gives the texts that the diagnostics point into. */
+  sources: Sources | undefined;
 
   constructor(...diagnostics: readonly Diagnostic[]) {
     super(diagnostics[0]?.message ?? 'refused');
     this.name = 'Refusal';
     this.diagnostics = diagnostics;
+  }
+
+  /** The same with the texts for excerpts. */
+  from(sources: Sources): this {
+    this.sources = sources;
+    return this;
   }
 }
 
@@ -41,7 +49,7 @@ export function endWith(thrown: unknown, terminal: Terminal, call: readonly stri
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 || thrown.code === 'commander.help' ? exit.done : exit.call;
   if (terminal.signal.aborted) return exit.stopped;
   if (thrown instanceof Refusal) {
-    printDiagnostics(terminal, thrown.diagnostics, { json: call.includes('--json') });
+    printDiagnostics(terminal, thrown.diagnostics, { json: call.includes('--json'), ...(thrown.sources ? { sources: thrown.sources } : {}) });
     return exit.input;
   }
   terminal.err(faultText(thrown, call));

@@ -1,14 +1,13 @@
 /** Compiles a model into a folder that stands alone: graphs, data, the checkpoint's own small files, and `moec.json`. */
 
-import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, linkSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { constant, show } from '../graph/dim.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
-import { copyFile } from '../onnx/external-data.ts';
+import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
@@ -81,38 +80,40 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
   if (!facts.ok) return facts;
   const placed = await placeWeights(folder, plan.weights, options);
   if (!placed.ok) return placed;
-  const files: WrittenFile[] = placed.value.data ? [{ ...placed.value.data, how: 'written' }] : [];
-  for (const file of plan.weights.files) files.push(bringFile(file, folder, settings.placing));
-  for (const { file, graph } of plan.graphs) files.push(writeModel(graph, file, folder, plan, placed.value.place));
-  if (settings.placing !== 'in-place') for (const name of plan.companions) files.push(copyCompanion(found.folder ?? '', name, folder));
-  const manifest = `${JSON.stringify(manifestOf(plan, facts.value, files), undefined, 2)}\n`;
-  writeFileSync(join(folder, manifestName), manifest);
-  return { ok: true, value: [...files, { name: manifestName, bytes: Buffer.byteLength(manifest), how: 'written' }], diagnostics: [] };
-}
-
-function writeModel(graph: Graph, file: string, folder: string, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): WrittenFile {
-  const { target, version } = settings;
-  const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version, place, ...(found.model.doc === undefined ? {} : { doc: found.model.doc }) });
-  writeFileSync(join(folder, file), bytes);
-  return { name: file, bytes: bytes.length, how: 'written', sha256: createHash('sha256').update(bytes).digest('hex') };
-}
-
-/** Gets a file of the checkpoint into the folder without copying its bytes, where it is not there already. */
-function bringFile(file: string, folder: string, placing: Placing): WrittenFile {
-  const name = basename(file);
-  const bytes = statSync(file).size;
-  if (placing === 'in-place') return { name, bytes, how: 'left in place' };
-  if (placing === 'link') {
-    linkSync(file, join(folder, name));
-    return { name, bytes, how: 'linked' };
+  const { place, data } = placed.value;
+  const files: WrittenFile[] = data ? [{ ...data, how: 'written' }] : [];
+  const steps: readonly (() => Promise<Outcome<WrittenFile>>)[] = [
+    ...plan.weights.files.map((file) => () => bring(file, folder, settings.placing)),
+    ...plan.graphs.map(({ file, graph }) => () => write(join(folder, file), encode(graph, plan, place))),
+    ...(settings.placing === 'in-place' ? [] : plan.companions.map((name) => () => copy(join(found.folder ?? '', name), join(folder, name)))),
+    () => write(join(folder, manifestName), Buffer.from(`${JSON.stringify(manifestOf(plan, facts.value, files), undefined, 2)}\n`)),
+  ];
+  for (const step of steps) {
+    const written = await step();
+    if (!written.ok) return written;
+    files.push(written.value);
   }
-  return { name, bytes, how: copyFile(file, join(folder, name)) };
+  return { ok: true, value: files, diagnostics: [] };
 }
 
-function copyCompanion(from: string, name: string, folder: string): WrittenFile {
-  copyFileSync(join(from, name), join(folder, name));
-  const bytes = readFileSync(join(folder, name));
-  return { name, bytes: bytes.length, how: 'copied', sha256: createHash('sha256').update(bytes).digest('hex') };
+function encode(graph: Graph, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): Uint8Array {
+  const { target, version } = settings;
+  return exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version, place, ...(found.model.doc === undefined ? {} : { doc: found.model.doc }) });
+}
+
+async function write(file: string, bytes: Uint8Array, how: WrittenFile['how'] = 'written'): Promise<Outcome<WrittenFile>> {
+  const written = await writeWhole(file, [bytes]);
+  return written.ok ? { ok: true, value: { name: basename(file), ...written.value, how }, diagnostics: [] } : written;
+}
+
+const copy = (from: string, to: string): Promise<Outcome<WrittenFile>> => write(to, readFileSync(from), 'copied');
+
+/** Gets a file of the checkpoint into the folder without writing its bytes again, where it is not there already. */
+async function bring(file: string, folder: string, placing: Placing): Promise<Outcome<WrittenFile>> {
+  const about = { name: basename(file), bytes: statSync(file).size };
+  if (placing === 'in-place') return { ok: true, value: { ...about, how: 'left in place' }, diagnostics: [] };
+  const brought = bringFile(file, join(folder, about.name), placing === 'link' ? 'link' : 'copy');
+  return brought.ok ? { ok: true, value: { ...about, how: brought.value }, diagnostics: [] } : brought;
 }
 
 function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omit<Executable, 'model' | 'form'>, files: readonly WrittenFile[]): Manifest {

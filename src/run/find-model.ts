@@ -89,7 +89,7 @@ function findFamily(path: string, config: unknown, checkpoint: Checkpoint, { zoo
   });
   const wanted = model === undefined ? matches : matches.filter(({ name }) => name === model);
   const [only, ...others] = wanted;
-  if (!only) return refuse(...diagnostics, candidates.length === 0 ? diagnose('family-unknown', { path, type: type ?? 'no model_type', known: files.map((name) => name.replace('.moe', '')).join(', ') }) : diagnose('family-refuses', { path, files: candidates.join(', ') }));
+  if (!only) return refuse(...diagnostics, candidates.length === 0 ? diagnose('family-unknown', { path, type: type ?? 'no model_type' }, { notes: [`families here: ${files.map((name) => name.replace('.moe', '')).join(', ')}`] }) : diagnose('family-refuses', { path, files: candidates.join(', ') }));
   if (others.length > 0) return refuse(diagnose('family-ambiguous', { path, models: wanted.map(({ name, file }) => `${name} of ${file}`).join(' and ') }));
   return { ok: true, value: { program: only.program, name: only.name }, diagnostics: [] };
 }

@@ -1,6 +1,7 @@
 /** Side-by-side measurements: each contender in a process of its own, in turn, medians at the end. */
 
 import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
 
 /** Something measured: a name, and the call of a process whose last line of output is a JSON object of numbers. */
 export interface Contender {
@@ -42,4 +43,15 @@ export function table(rows: readonly (readonly (string | number)[])[]): void {
   const text = rows.map((row) => row.map((cell) => (typeof cell === 'number' ? cell.toFixed(cell < 10 ? 2 : 0) : cell)));
   const widths = (text[0] ?? []).map((_, i) => Math.max(...text.map((row) => (row[i] ?? '').length)));
   for (const row of text) console.log(row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join('  '));
+}
+
+/** The command line as it is installed: built by `npm run build`. */
+export const cli: readonly string[] = [process.execPath, fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))];
+
+/** Seconds that a command takes, from start to end; it must succeed. */
+export function timed([program = 'node', ...args]: readonly string[]): number {
+  const began = performance.now();
+  const { status, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${[program, ...args].join(' ')} ended with ${status}\n${stderr}`);
+  return (performance.now() - began) / 1000;
 }

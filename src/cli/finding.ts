@@ -1,0 +1,84 @@
+/** What `compile`, `run` and `explain` share: the options that say which model is meant, and finding it. */
+
+import { basename, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { Option } from 'commander';
+import type { Graph } from '../graph/graph.ts';
+import type { Found } from '../run/find-model.ts';
+import type { Target as Lowering } from '../targets/target.ts';
+import { setting, whole } from './command.ts';
+import { Refusal } from './exit.ts';
+import { packageFolder } from './package.ts';
+import { type FileReader, fileReader, nameOf } from './read.ts';
+import { resolveTarget, type Target } from './target.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Which model is meant. */
+export interface FindingOptions {
+  readonly weights?: string;
+  readonly model?: string;
+  readonly set?: Readonly<Record<string, string>>;
+  readonly seed?: number;
+}
+
+/** Adds the options of `FindingOptions` to a command. */
+export function addFindingOptions(command: Command): Command {
+  return command
+    .option('--weights <PATH>', 'the checkpoint for a .moe file: a folder or a .safetensors file')
+    .option('--model <NAME>', 'which model of the file')
+    .option('--set <NAME=VALUE>', 'give a param another value; may be repeated', setting);
+}
+
+/** The option that picks a target. */
+export function targetOption(): Option {
+  return new Option('--target <TARGET>', 'what the graph is for').choices(['ort', 'portable']).default('ort');
+}
+
+/** The option that seeds random numbers. */
+export function seedOption(words: string): Option {
+  return new Option('--seed <N>', words).default(0).argParser(whole(0));
+}
+
+/** The target of that name. */
+export async function loweringOf(name: string): Promise<Lowering> {
+  const { targets } = await import('../targets/index.ts');
+  const found = targets.get(name);
+  if (!found) throw new Error(`no target ${name}`);
+  return found;
+}
+
+/** The recognised target of a path, or a refusal. */
+export function recognise(terminal: Terminal, path: string): Target {
+  const target = resolveTarget(terminal.cwd, path);
+  if ('kind' in target) return target;
+  throw new Refusal(target);
+}
+
+/** A name for what is made of a target: `llama` of `models/llama.moe`. */
+export function nameOfTarget(target: Target): string {
+  return target.kind === 'source' ? basename(target.file, '.moe') : basename(target.folder);
+}
+
+/** The model of a source or a checkpoint, checked and built; a refusal with its diagnostics where it is not. */
+export async function findOrRefuse(terminal: Terminal, target: Exclude<Target, { kind: 'compiled' }>, options: FindingOptions): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
+  const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
+  const reader = fileReader(terminal);
+  const given = {
+    reader,
+    zoo: join(packageFolder(), 'models'),
+    ...(options.weights === undefined ? {} : { weights: resolve(terminal.cwd, options.weights) }),
+    ...(options.model === undefined ? {} : { model: options.model }),
+    ...(options.set ? { set: options.set } : {}),
+    ...(options.seed === undefined ? {} : { seed: options.seed }),
+  };
+  const outcome = target.kind === 'source' ? modelOfSource(nameOf(terminal.cwd, target.file), given) : modelOfCheckpoint(target.folder, given);
+  if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(reader.sources);
+  return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
+}
+
+/** Prints the graph after the pass that `--dump-after` names. */
+export async function dumper(terminal: Terminal, wanted: string | undefined): Promise<{ readonly dumpAfter?: (pass: string, graph: Graph) => void }> {
+  if (wanted === undefined) return {};
+  const { printGraph } = await import('../graph/text.ts');
+  return { dumpAfter: (pass, graph) => (pass === wanted ? terminal.out(printGraph(graph, { longest: 16 })) : undefined) };
+}

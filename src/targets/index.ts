@@ -1,0 +1,8 @@
+/** The table of targets. */
+
+import { ort } from './ort.ts';
+import { portable } from './portable.ts';
+import type { Target } from './target.ts';
+
+/** Every target by name. */
+export const targets: ReadonlyMap<string, Target> = new Map([ort, portable].map((target) => [target.name, target]));

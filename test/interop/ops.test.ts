@@ -1,0 +1,39 @@
+/** Every sample of every op, lowered to `portable` and run where onnxruntime has no part: onnx's ReferenceEvaluator and OpenVINO. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { NdArray } from '../../src/graph/nd-array.ts';
+import { ops } from '../../src/ops/index.ts';
+import { portable } from '../../src/targets/portable.ts';
+import { evaluated, feedsOf, graphOf, inputsOf, modelOf, openSizes, settingsOf, typeOfArray } from '../ops/harness.ts';
+
+const python = process.env['MOEC_PYTHON'] ?? 'python3';
+const script = new URL('./run_samples.py', import.meta.url).pathname;
+
+const written = ({ dtype, dims, data }: NdArray) => ({ dtype, dims, data: Array.from(data, String).map((word) => word.replace('Infinity', 'inf')) });
+
+test('other runtimes agree with the reference', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'moec-ops-'));
+  try {
+    const samples = [...ops.values()].flatMap((op) =>
+      op.samples.map((sample, i) => {
+        const arrays = inputsOf(op, sample);
+        const types = arrays.map((array) => array && typeOfArray(array));
+        const attrs = settingsOf(op, sample);
+        const opened = openSizes(op, arrays, attrs);
+        const model = `${op.name}.${i}.onnx`;
+        writeFileSync(join(folder, model), modelOf(graphOf(op, opened.types, opened.attrs), portable));
+        const inputs = Object.fromEntries(Object.entries(feedsOf(arrays)).map(([name, array]) => [name, written(array)]));
+        return { label: `${op.name} ${i}`, model, inputs, outputs: evaluated(graphOf(op, types, attrs), arrays).map(written) };
+      }),
+    );
+    writeFileSync(join(folder, 'samples.json'), JSON.stringify(samples));
+    const said = execFileSync(python, [script, folder], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
+    expect(said.split('\n').filter((line) => line !== '')).toEqual([]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
