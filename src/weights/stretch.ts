@@ -12,7 +12,7 @@ import { copyRuns, transposeRows } from './strided.ts';
 /** Little-endian bytes of the elements `from` to `to`. */
 export type Stretch = (from: number, to: number) => Uint8Array;
 
-/** A reader of any stretch of a source. Transposes hold the matrix they turn until the reader goes. */
+/** A reader of any stretch of a source. Transposes hold the matrix they turn until its end was read. */
 export function stretchOf(source: Source, checkpoint: Checkpoint | undefined): Stretch {
   switch (source.kind) {
     case 'tensor': return stored(source, checkpoint);
@@ -85,6 +85,8 @@ function transposed({ of }: Transpose, checkpoint: Checkpoint | undefined): Stre
       const turned = transposeRows(matrixAt(matrix), { rows, columns, width }, first, last);
       const skipped = matrix * area + first * rows;
       result.set(turned.subarray((at - skipped) * width, (end - skipped) * width), (at - from) * width);
+      // Read in order, a matrix is done with at its end; sources joined of many would otherwise hold them all.
+      if (end === (matrix + 1) * area) held = undefined;
       at = end;
     }
     return result;
