@@ -84,7 +84,7 @@ export const take: Op = defineOp({
     const added = build.one(scatter_add, [picks, build.one(unsqueeze, [only(dy)], { axis: -1 })], { n: dims.at(-1) ?? dim(1), lead: dims.length - 1 });
     return { x: build.one(squeeze, [added], { axis: -1 }) };
   },
-  lower: ({ x, ids: picks }, onnx) => onnx.GatherElements(x, picks, { axis: -1 }),
+  lower: ({ x, ids: picks }, onnx) => onnx.GatherElements(x, picks, { axis: typeOf(x).dims.length - 1 }),
   samples: [
     { inputs: { x: [2, 5], ids: ids([2, 2], [4, 0, 1, 1]) } },
     { inputs: { x: [4], ids: ids([3], [3, 3, 0]) } },

@@ -52,7 +52,7 @@ export const cross_entropy: Op = defineOp({
     const counts = onnx.Not(onnx.Equal(labels, onnx.scalar(ignore, typeOf(labels).dtype)));
     const safe = onnx.Where(counts, labels, onnx.scalar(0, typeOf(labels).dtype));
     const logs = onnx.LogSoftmax(logits, { axis: -1 });
-    const picked = onnx.Squeeze(onnx.GatherElements(logs, onnx.Unsqueeze(safe, last), { axis: -1 }), last);
+    const picked = onnx.Squeeze(onnx.GatherElements(logs, onnx.Unsqueeze(safe, last), { axis: typeOf(labels).dims.length }), last);
     const smooth = onnx.Add(onnx.Mul(picked, onnx.scalar(1 - smoothing, dtype)), onnx.Mul(onnx.ReduceMean(logs, last, { keepdims: false }), onnx.scalar(smoothing, dtype)));
     const weights = onnx.Cast(counts, to);
     const total = onnx.ReduceSum(onnx.Mul(smoothing === 0 ? picked : smooth, weights), { keepdims: false });

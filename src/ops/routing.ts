@@ -11,9 +11,9 @@ const unlowered = (): never => {
 };
 
 /**
- * The sum over picked experts. Bodies: `router` (inputs as `names`; results `experts` i64[.., k], optionally `weights` [.., k], then whatever
- * else the experts take) and `expert` (the same inputs, then what the router returns beyond experts and weights, for one slot; one result
- * of the type of x's axes in front and the expert's own at the end). Lifted weights are values of the graph around it with an expert axis in front.
+ * The sum over picked experts. Inputs: what the mixture is called with (`names`; the first is x), then every weight that the experts own, with an
+ * expert axis in front. Bodies: `router` takes the arguments and gives `experts` i64[.., k], optionally `weights` [.., k], then whatever else the
+ * experts take; `expert` (and `expert1`, … where layers mix) takes the arguments, what the router gives for one slot, and its own weights.
  */
 export const mixture: Op = defineOp({
   name: 'mixture',

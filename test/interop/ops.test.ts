@@ -13,6 +13,11 @@ import { evaluated, feedsOf, graphOf, inputsOf, modelOf, openSizes, settingsOf, 
 const python = process.env['MOEC_PYTHON'] ?? 'python3';
 const script = new URL('./run_samples.py', import.meta.url).pathname;
 
+/** Where a runtime departs from the standard. */
+const known = new Set([
+  'top 1 OpenVINO: result 0 is off by 1', // TopK there does not put the lower index first among equals
+]);
+
 const written = ({ dtype, dims, data }: NdArray) => ({ dtype, dims, data: Array.from(data, String).map((word) => word.replace('Infinity', 'inf')) });
 
 test('other runtimes agree with the reference', () => {
@@ -32,7 +37,7 @@ test('other runtimes agree with the reference', () => {
     );
     writeFileSync(join(folder, 'samples.json'), JSON.stringify(samples));
     const said = execFileSync(python, [script, folder], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
-    expect(said.split('\n').filter((line) => line !== '')).toEqual([]);
+    expect(said.split('\n').filter((line) => line !== '' && !known.has(line))).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
