@@ -1,5 +1,7 @@
 /** The manners of the command line: help, exit codes, streams, hints, JSON, progress, and what is left behind. */
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -242,4 +244,13 @@ test('colours: for terminals, unless the environment says otherwise', () => {
   expect(takesColor({ isTTY: true }, { TERM: 'dumb' })).toBe(false);
   expect(takesColor({ isTTY: false }, { FORCE_COLOR: '1' })).toBe(true);
   expect(takesColor({ isTTY: true }, { FORCE_COLOR: '1', NO_COLOR: '1' })).toBe(false);
+});
+
+test('Ctrl-C ends a process that waits with 130', async () => {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'format', '-'], { cwd: recording().terminal.cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  const ended = once(child, 'exit');
+  // More than a pipe holds: it goes through only once the process reads.
+  await new Promise((resolve) => child.stdin.write('// waits\n'.repeat(100_000), resolve));
+  child.kill('SIGINT');
+  expect((await ended)[0]).toBe(130);
 });

@@ -103,3 +103,31 @@ test('only the command line prints and exits', () => {
   );
   expect(wrong.map(([path]) => path)).toEqual([]);
 });
+
+/** What is loaded with a file before anything is called: its files, and the packages these name. */
+function loadedWith(start: string): { readonly files: readonly string[]; readonly packages: readonly string[] } {
+  const files = new Set([start]);
+  const named = new Set<string>();
+  for (const path of files) {
+    const tree = trees.get(path);
+    const stated = tree ? [...tree.getImportDeclarations().filter((one) => !one.isTypeOnly()), ...tree.getExportDeclarations().filter((one) => !one.isTypeOnly())] : [];
+    for (const module of stated.flatMap((one) => one.getModuleSpecifierValue() ?? [])) {
+      if (module.startsWith('.')) files.add(posix.join(posix.dirname(path), module));
+      else if (!module.startsWith('node:')) named.add(module);
+    }
+  }
+  return { files: [...files], packages: [...named].sort() };
+}
+
+test('the command line starts with nothing but itself and the words of diagnostics', () => {
+  const { files, packages } = loadedWith('src/cli/main.ts');
+  expect(packages).toEqual(['commander']);
+  expect([...new Set(files.map(layerOf))].sort()).toEqual(['cli', 'diagnostics']);
+});
+
+test('checking loads no runtime, no ONNX and no TypeScript', () => {
+  const { files, packages } = loadedWith('src/model/index.ts');
+  expect(files.filter((path) => !trees.has(path))).toEqual([]);
+  expect(packages).toEqual([]);
+  expect([...new Set(files.map(layerOf))].filter((layer) => rank(layer) > rank('model') || layer === 'onnx')).toEqual([]);
+});

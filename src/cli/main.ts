@@ -7,10 +7,14 @@ import { processTerminal } from './terminal.ts';
 
 const stop = new AbortController();
 
-/** The first Ctrl-C asks; the second does not. */
+/** How long a command may take to tidy up once it is asked to stop, in milliseconds. */
+const grace = 3_000;
+
+/** The first Ctrl-C asks; the second, or no answer to the first, ends the process. */
 function onSignal(): void {
   if (stop.signal.aborted) process.exit(exit.stopped);
   stop.abort();
+  setTimeout(() => process.exit(exit.stopped), grace).unref();
 }
 
 process.on('SIGINT', onSignal);

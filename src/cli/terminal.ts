@@ -1,5 +1,7 @@
 /** What a command sees of the world outside: streams, their width and colours, the folder it stands in, and the signal that ends it. */
 
+import { addAbortSignal } from 'node:stream';
+
 /** The outside. Commands print through it alone, so that a test can stand in for a terminal. */
 export interface Terminal {
   /** The folder that relative paths start from. */
@@ -35,7 +37,7 @@ export function processTerminal(signal: AbortSignal): Terminal {
     cwd: process.cwd(),
     out: (text) => void stdout.write(text),
     err: (text) => void stderr.write(text),
-    input: readInput,
+    input: () => readInput(signal),
     color: { out: takesColor(stdout, env), err: takesColor(stderr, env) },
     columns: stderr.columns ?? stdout.columns ?? 80,
     watched: stderr.isTTY === true && env['TERM'] !== 'dumb',
@@ -49,8 +51,8 @@ function endQuietly(error: NodeJS.ErrnoException): void {
   throw error;
 }
 
-async function readInput(): Promise<string> {
+async function readInput(signal: AbortSignal): Promise<string> {
   const pieces: Buffer[] = [];
-  for await (const piece of process.stdin) pieces.push(Buffer.from(piece as Uint8Array));
+  for await (const piece of addAbortSignal(signal, process.stdin)) pieces.push(Buffer.from(piece as Uint8Array));
   return Buffer.concat(pieces).toString('utf8');
 }
