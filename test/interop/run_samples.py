@@ -1,7 +1,7 @@
-"""Runs models of single ops in onnx's ReferenceEvaluator and in OpenVINO, against the numbers given beside them.
+"""Runs models of single ops in onnx's ReferenceEvaluator and in OpenVINO, and says the ops again with PyTorch, against the numbers given beside them.
 
 usage: run_samples.py FOLDER
-FOLDER/samples.json lists {label, model, inputs, outputs}; arrays are {dtype, dims, data}. Prints a line for every sample that
+FOLDER/samples.json lists {label, op, model, ports, settings, inputs, outputs}, ports being names of inputs or null; arrays are {dtype, dims, data}. Prints a line for every sample that
 is not valid, does not run or is off by more than 1e-5 of the largest number.
 """
 
@@ -12,7 +12,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 import openvino as ov
+import torch
 from onnx.reference import ReferenceEvaluator
+
+from torch_ops import TORCH
 
 TOLERANCE = 1e-5
 DTYPES = {"f32": np.float32, "i64": np.int64, "bool": np.bool_}
@@ -21,6 +24,10 @@ DTYPES = {"f32": np.float32, "i64": np.int64, "bool": np.bool_}
 def array(given):
     data = [float(x) for x in given["data"]]
     return np.array(data, dtype=np.float64).astype(DTYPES[given["dtype"]]).reshape(given["dims"])
+
+
+def number(given):
+    return float(given) if given in ("inf", "-inf") else given
 
 
 def distance(found, expected):
@@ -68,6 +75,15 @@ def main():
             results = compiled(feeds)
             return [results[i] for i in range(len(expected))]
 
+        def pytorch():
+            exact = [None if name is None else torch.from_numpy(feeds[name]) for name in sample["ports"]]
+            inputs = [x.double() if x is not None and x.is_floating_point() else x for x in exact]
+            settings = {name: number(given) for name, given in sample["settings"].items() if given is not None}
+            result = TORCH[sample["op"]](*inputs, **settings)
+            return [(result.float() if result.is_floating_point() else result).numpy()]
+
+        if sample["op"] in TORCH:
+            attempt(label, "PyTorch", pytorch, expected)
         attempt(label, "reference", reference, expected)
         attempt(label, "OpenVINO", openvino, expected)
 
