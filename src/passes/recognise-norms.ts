@@ -9,6 +9,7 @@ import { layer_norm, rms_norm } from '../ops/norm.ts';
 import { removeDead } from './drop-dead.ts';
 import type { Pass } from './pass.ts';
 import { type Producers, producersOf } from './producers.ts';
+import { rebuild } from './rebuild.ts';
 import { removeDuplicates } from './share-duplicates.ts';
 
 /** What a value is divided by: the root of the mean of `of` squared, plus eps. */
@@ -78,7 +79,7 @@ function norm({ node, from, build }: Match, x: Value, eps: number, gain?: Value)
 }
 
 function named({ node, build }: Pick<Match, 'node' | 'build'>, op: typeof rms_norm, inputs: readonly Value[], eps: number): Value | undefined {
-  return build.add(op, inputs, { eps }, { name: node.outputs[0]?.name ?? op.name, ...(node.span ? { span: node.span } : {}) })[0];
+  return rebuild(build, node, { op, inputs, attrs: { eps } })[0];
 }
 
 /** x · r or x · (r · gain), r an inverse root of x. */

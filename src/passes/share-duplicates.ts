@@ -35,10 +35,13 @@ function share(graph: Graph, known: Known): Graph {
   const scope: Scope = { seen, outer: known.outer };
   const of = (one: Value): Value => known.became.get(one) ?? one;
   const nodes: Node[] = [];
+  const results = new Set(graph.outputs.map(({ value }) => value));
   for (const old of graph.nodes) {
     const node = moved(old, of, (body) => share(body, { ...known, outer: scope }));
     const key = keyOf(node, known.ids);
-    const earlier = key === undefined ? undefined : find(key, scope);
+    // A body may read what is around it, but not hand it on as its own result: ONNX wants a node for that.
+    const isResult = node.outputs.some((output) => results.has(output));
+    const earlier = key === undefined ? undefined : isResult ? seen.get(key) : find(key, scope);
     if (earlier && node.outputs.every((output, i) => earlier.outputs[i]?.type || !output.type)) {
       node.outputs.forEach((output, i) => known.became.set(output, earlier.outputs[i] ?? output));
     } else {

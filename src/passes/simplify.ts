@@ -11,6 +11,7 @@ import { sameType } from '../graph/type.ts';
 import { removeDead } from './drop-dead.ts';
 import type { Pass } from './pass.ts';
 import { type Producers, producersOf } from './producers.ts';
+import { rebuild } from './rebuild.ts';
 
 /** What a rule sees. It answers with the value that stands for the node's one result, or undefined. */
 interface Match {
@@ -61,7 +62,7 @@ function byConstant(node: Node, from: Producers): { readonly x: Value; readonly 
 
 /** The same op on other inputs or with other settings, under the name it had. */
 function again({ node, build }: Match, inputs: readonly (Value | undefined)[], attrs: Readonly<Record<string, Attr>> = node.attrs): Value | undefined {
-  return build.add(node.op, inputs, attrs, { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) })[0];
+  return rebuild(build, node, { inputs, attrs })[0];
 }
 
 /** An op that undoes itself: not(not(x)). */
