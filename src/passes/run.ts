@@ -14,7 +14,7 @@ export interface PassRun {
 
 /** What surrounds a run. */
 export interface DriverOptions {
-  /** Where diagnostics go and what calibrating passes compute with; without it, a diagnostic is a `Bug`. */
+  /** Where diagnostics go and what calibrating passes compute with; without it, an error is a `Bug`. */
   readonly context?: PassContext;
   /** Called after each pass with its name. */
   readonly dumpAfter?: (name: string, graph: Graph) => void;
@@ -24,7 +24,7 @@ export interface DriverOptions {
 
 const strict: PassContext = {
   report(diagnostic) {
-    throw new Bug(diagnostic.message);
+    if (diagnostic.severity === 'error') throw new Bug(diagnostic.message);
   },
 };
 
