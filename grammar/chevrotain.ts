@@ -9,4 +9,4 @@ const bundle = new URL('../chevrotain.min.mjs', pathToFileURL(entry));
 const loaded = (await import(existsSync(bundle) ? bundle.href : 'chevrotain')) as typeof import('chevrotain');
 
 /** The parts of Chevrotain that the grammar is built from. */
-export const { createToken, CstParser, EOF, Lexer } = loaded;
+export const { createSyntaxDiagramsCode, createToken, CstParser, EOF, generateCstDts, Lexer } = loaded;

@@ -65,7 +65,12 @@ export function expectedAt(failure: Failure, rules: readonly string[], found: IT
   return listed ?? failure.expected.map((name) => wordFor(name, found));
 }
 
+/** What errors call a token. */
+export function labelOf(name: string): string {
+  return labels.get(name) ?? name;
+}
+
 function wordFor(name: string, found: IToken | undefined): string {
-  const label = labels.get(name) ?? name;
+  const label = labelOf(name);
   return name === t.Name.name && found && reserved.has(found.tokenType) ? `${label} (\`${found.image}\` is a reserved word)` : label;
 }

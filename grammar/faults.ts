@@ -3,7 +3,7 @@
 import type { ILexingError, IRecognitionException, IToken } from 'chevrotain';
 import { isCloser, openerOf, unclosed } from './brackets.ts';
 import { EOF } from './chevrotain.ts';
-import { expectedAt } from './expected.ts';
+import { expectedAt, labelOf } from './expected.ts';
 import { decode, type Failure } from './messages.ts';
 import type { Span } from './span.ts';
 import { escapes, unquote } from './strings.ts';
@@ -69,7 +69,7 @@ function parserFault(exception: IRecognitionException, at: number, tokens: reado
   const opener = openLeft(failure, at, tokens, left);
   if (opener) {
     const start = opener.startOffset;
-    return { ...common, code: 'unclosed-bracket', cause: { span: { file, start, end: start + 1 }, text: `\`${opener.image}\` is opened here` } };
+    return { ...common, code: 'unclosed-bracket', expected: failure.expected.map(labelOf), cause: { span: { file, start, end: start + 1 }, text: `\`${opener.image}\` is opened here` } };
   }
   const next = tokens[at + 1]?.tokenType ?? EOF;
   const superfluous = found !== undefined && failure.expected.some((name) => next.name === name);
