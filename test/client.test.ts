@@ -14,7 +14,11 @@ mkdirSync(join(root, 'out'), { recursive: true });
 const folder = mkdtempSync(join(root, 'out/test-client-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const tiny = JSON.parse(readFileSync(new URL('run/tiny.json', import.meta.url), 'utf8')) as { readonly prompts: readonly (readonly number[])[]; readonly greedy: readonly (readonly number[])[]; readonly lastLogits: readonly (readonly number[])[] };
+const tiny = JSON.parse(readFileSync(new URL('run/tiny.json', import.meta.url), 'utf8')) as {
+  readonly prompts: readonly (readonly number[])[];
+  readonly greedy: readonly (readonly number[])[];
+  readonly lastLogits: readonly (readonly number[])[];
+};
 
 const ids: readonly Port[] = [
   { name: 'input_ids', dtype: 'i64', dims: ['batch_size', 'sequence_length'] },
@@ -31,7 +35,16 @@ function clientOf(form: 'step' | 'whole'): string {
   copyFileSync(new URL(`run/tiny-${form}.onnx`, import.meta.url), join(compiled, 'model.onnx'));
   const step = form === 'step';
   const manifest: Manifest = {
-    moec: '0.1.0', model: 'tiny_lm', source: 'models/tiny.moe', params: {}, target: 'portable', form, context: 24, vocabulary: 17, tokenizer: null, opset: 21,
+    moec: '0.1.0',
+    model: 'tiny_lm',
+    source: 'models/tiny.moe',
+    params: {},
+    target: 'portable',
+    form,
+    context: 24,
+    vocabulary: 17,
+    tokenizer: null,
+    opset: 21,
     files: [{ name: 'model.onnx', bytes: readFileSync(join(compiled, 'model.onnx')).length }],
     inputs: step ? [...ids, ...cache('past_key_values', 'past_sequence_length')] : ids,
     outputs: step ? [logits, ...cache('present', 'total_sequence_length')] : [logits],
@@ -49,9 +62,24 @@ function ran(program: string): string {
   writeFileSync(join(folder, 'package.json'), '{"type": "module"}');
   writeFileSync(
     join(folder, 'tsconfig.json'),
-    JSON.stringify({ compilerOptions: { target: 'es2022', module: 'nodenext', types: ['node'], strict: true, noUncheckedIndexedAccess: true, exactOptionalPropertyTypes: true, noUnusedLocals: true, noPropertyAccessFromIndexSignature: true, verbatimModuleSyntax: true, isolatedModules: true }, include: ['*.ts'] }),
+    JSON.stringify({
+      compilerOptions: {
+        target: 'es2022',
+        module: 'nodenext',
+        types: ['node'],
+        strict: true,
+        noUncheckedIndexedAccess: true,
+        exactOptionalPropertyTypes: true,
+        noUnusedLocals: true,
+        noPropertyAccessFromIndexSignature: true,
+        verbatimModuleSyntax: true,
+        isolatedModules: true,
+      },
+      include: ['*.ts'],
+    }),
   );
-  const call = (file: string, ...args: readonly string[]): string => execFileSync(process.execPath, [file, ...args], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const call = (file: string, ...args: readonly string[]): string =>
+    execFileSync(process.execPath, [file, ...args], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
   call(join(root, 'node_modules/typescript/bin/tsc'), '-p', folder);
   return call(join(folder, 'main.js'));
 }

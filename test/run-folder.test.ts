@@ -22,7 +22,20 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 /** Writes moec.json with these fields in place of the usual ones. */
 function manifest(fields: Readonly<Record<string, unknown>>): void {
   const port: Port = { name: 'input_ids', dtype: 'i64', dims: ['batch_size', 'sequence_length'] };
-  const whole: Manifest = { moec: '0.1.0', model: 'Tiny', source: 'tiny.moe', params: { D: 8 }, target: 'ort', form: 'step', vocabulary: 17, tokenizer: 'bytes', opset: 24, files: [], inputs: [port], outputs: [] };
+  const whole: Manifest = {
+    moec: '0.1.0',
+    model: 'Tiny',
+    source: 'tiny.moe',
+    params: { D: 8 },
+    target: 'ort',
+    form: 'step',
+    vocabulary: 17,
+    tokenizer: 'bytes',
+    opset: 24,
+    files: [],
+    inputs: [port],
+    outputs: [],
+  };
   let before: object = {};
   try {
     before = JSON.parse(readFileSync(join(folder, 'moec.json'), 'utf8')) as object;
@@ -38,7 +51,9 @@ describe('a compiled folder', () => {
   it('becomes something to run', () => {
     expect(readFolder(folder)).toMatchObject({
       ok: true,
-      value: { executable: { model: { kind: 'file', path: join(folder, 'model.onnx') }, form: 'step', context: 24, vocabulary: 17, tokenizer: { kind: 'bytes' }, stop: [2], bos: 1 } },
+      value: {
+        executable: { model: { kind: 'file', path: join(folder, 'model.onnx') }, form: 'step', context: 24, vocabulary: 17, tokenizer: { kind: 'bytes' }, stop: [2], bos: 1 },
+      },
     });
     manifest({ context: 12, tokenizer: null });
     expect(readFolder(folder)).toMatchObject({ value: { executable: { context: 12, tokenizer: undefined } } });

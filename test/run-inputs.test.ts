@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { jsonOfLists, printResults, readInputs } from '../src/run/inputs.ts';
 import type { JsonObject } from '../src/run/json.ts';
-import { printResults, readInputs } from '../src/run/inputs.ts';
 import { halfBits, halfValue, type Port, tensorOf } from '../src/run/tensor.ts';
 
 const ports: readonly Port[] = [
@@ -10,10 +10,22 @@ const ports: readonly Port[] = [
   { name: 'keep', dtype: 'bool', dims: [] },
 ];
 
-const good = { input_ids: [[1, 2, 3], [4, 5, 6]], attention_mask: [[1, 1, 1], [1, 1, 0]], scale: [0.5, -1], keep: true };
+const good = {
+  input_ids: [
+    [1, 2, 3],
+    [4, 5, 6],
+  ],
+  attention_mask: [
+    [1, 1, 1],
+    [1, 1, 0],
+  ],
+  scale: [0.5, -1],
+  keep: true,
+};
 
 /** Every report on inputs, in words. */
-const told = (given: JsonObject, of = ports): readonly string[] => readInputs(given, of).diagnostics.map(({ code, message, fixes }) => [`${code}: ${message}`, ...fixes.map(({ text }) => text)].join(' | '));
+const told = (given: JsonObject, of = ports): readonly string[] =>
+  readInputs(given, of).diagnostics.map(({ code, message, fixes }) => [`${code}: ${message}`, ...fixes.map(({ text }) => text)].join(' | '));
 
 describe('inputs from a file', () => {
   it('become tensors', () => {
@@ -36,12 +48,25 @@ describe('inputs from a file', () => {
       'input-has-wrong-shape: `input_ids` is i64[]; the model takes i64[B, S]',
     ]);
     const { input_ids: _, ...rest } = good;
-    expect(told({ ...rest, inputs_ids: [[1]] })).toEqual(['unknown-input: the model has no input `inputs_ids` | did you mean `input_ids`?', 'input-missing: the input `input_ids` is missing: i64[B, S]']);
+    expect(told({ ...rest, inputs_ids: [[1]] })).toEqual([
+      'unknown-input: the model has no input `inputs_ids` | did you mean `input_ids`?',
+      'input-missing: the input `input_ids` is missing: i64[B, S]',
+    ]);
     expect(told({ ...good, input_ids: [[1, 2, 3], [4]] })).toEqual(['input-is-ragged: the lists of `input_ids` have different lengths: 3 and 1']);
     expect(told({ ...good, input_ids: [[1, 2, 3], 4] })).toEqual(['input-is-ragged: the lists of `input_ids` have different lengths: a number among lists']);
-    expect(told({ ...good, input_ids: [1, 2, 3] })).toEqual(['input-has-wrong-shape: `input_ids` is i64[3]; the model takes i64[B, S] | put one more pair of brackets around it: a batch of one']);
+    expect(told({ ...good, input_ids: [1, 2, 3] })).toEqual([
+      'input-has-wrong-shape: `input_ids` is i64[3]; the model takes i64[B, S] | put one more pair of brackets around it: a batch of one',
+    ]);
     expect(told({ ...good, scale: [1, 2, 3] })).toEqual(['input-has-wrong-shape: `scale` is f32[3]; the model takes f32[2]']);
-    expect(told({ ...good, input_ids: [[1, 2, 3], [4, 5, 6.5]] })).toEqual(['input-has-wrong-value: `input_ids` is i64; 6.5 cannot stand in it']);
+    expect(
+      told({
+        ...good,
+        input_ids: [
+          [1, 2, 3],
+          [4, 5, 6.5],
+        ],
+      }),
+    ).toEqual(['input-has-wrong-value: `input_ids` is i64; 6.5 cannot stand in it']);
     expect(told({ ...good, scale: [1, null] })).toEqual(['input-has-wrong-value: `scale` is f32; null cannot stand in it']);
     expect(told({ ...good, keep: 'yes' })).toEqual(['input-has-wrong-value: `keep` is bool; "yes" cannot stand in it']);
     expect(told({ ...good, attention_mask: [[1, 1, 1]] })).toEqual(['input-sizes-disagree: B is 2 in `input_ids` and 1 in `attention_mask`']);
@@ -55,9 +80,15 @@ describe('inputs from a file', () => {
   });
 
   it('keep 64-bit integers whole and numbers in their range', () => {
-    const wide: readonly Port[] = [{ name: 'x', dtype: 'i64', dims: ['N'] }, { name: 'y', dtype: 'u8', dims: ['N'] }];
+    const wide: readonly Port[] = [
+      { name: 'x', dtype: 'i64', dims: ['N'] },
+      { name: 'y', dtype: 'u8', dims: ['N'] },
+    ];
     expect(readInputs({ x: ['9007199254740993', -5], y: [0, 255] }, wide)).toMatchObject({ ok: true, value: { x: { data: BigInt64Array.of(9007199254740993n, -5n) } } });
-    expect(told({ x: [2 ** 60, 0], y: [0, 256] }, wide)).toEqual(['input-has-wrong-value: `x` is i64; 1152921504606847000 cannot stand in it', 'input-has-wrong-value: `y` is u8; 256 cannot stand in it']);
+    expect(told({ x: [2 ** 60, 0], y: [0, 256] }, wide)).toEqual([
+      'input-has-wrong-value: `x` is i64; 1152921504606847000 cannot stand in it',
+      'input-has-wrong-value: `y` is u8; 256 cannot stand in it',
+    ]);
   });
 
   it('fill in what is usual, and say so', () => {
@@ -73,23 +104,54 @@ describe('inputs from a file', () => {
       'input-filled: `past_key_values.0.key` was not given: nothing in the past',
     ]);
     expect(readInputs({ input_ids: [[7, 8]] }, decoder)).toMatchObject({
-      value: { attention_mask: { dims: [1, 2], data: BigInt64Array.of(1n, 1n) }, position_ids: { data: BigInt64Array.of(0n, 1n) }, 'past_key_values.0.key': { dims: [1, 2, 0, 4] } },
+      value: {
+        attention_mask: { dims: [1, 2], data: BigInt64Array.of(1n, 1n) },
+        position_ids: { data: BigInt64Array.of(0n, 1n) },
+        'past_key_values.0.key': { dims: [1, 2, 0, 4] },
+      },
     });
-    expect(readInputs({ input_ids: [[7]], 'past_key_values.0.key': [[[[1, 2, 3, 4]], [[1, 2, 3, 4]]]] }, decoder)).toMatchObject({ value: { attention_mask: { dims: [1, 2] }, position_ids: { data: BigInt64Array.of(1n) } } });
+    expect(readInputs({ input_ids: [[7]], 'past_key_values.0.key': [[[[1, 2, 3, 4]], [[1, 2, 3, 4]]]] }, decoder)).toMatchObject({
+      value: { attention_mask: { dims: [1, 2] }, position_ids: { data: BigInt64Array.of(1n) } },
+    });
   });
 });
 
 describe('results', () => {
   it('print as nested lists, large ones as a summary', () => {
-    const results = { small: tensorOf('f32', [2, 2], [1, 2.5, Number.NaN, -4]), flag: tensorOf('bool', [], [1]), half: tensorOf('f16', [2], [0.5, -2]), large: tensorOf('i64', [300], Array.from({ length: 300 }, (_, i) => i)) };
-    expect(printResults(results, false)).toEqual({ small: [[1, 2.5], ['NaN', -4]], flag: true, half: [0.5, -2], large: { type: 'i64[300]', min: 0, max: 299, mean: 149.5, first: [0, 1, 2, 3, 4, 5, 6, 7] } });
+    const results = {
+      small: tensorOf('f32', [2, 2], [1, 2.5, Number.NaN, -4]),
+      flag: tensorOf('bool', [], [1]),
+      half: tensorOf('f16', [2], [0.5, -2]),
+      large: tensorOf(
+        'i64',
+        [300],
+        Array.from({ length: 300 }, (_, i) => i),
+      ),
+    };
+    expect(printResults(results, false)).toEqual({
+      small: [
+        [1, 2.5],
+        ['NaN', -4],
+      ],
+      flag: true,
+      half: [0.5, -2],
+      large: { type: 'i64[300]', min: 0, max: 299, mean: 149.5, first: [0, 1, 2, 3, 4, 5, 6, 7] },
+    });
     expect(printResults(results, true)['large']).toHaveLength(300);
+  });
+
+  it('have a line for every row, and f32 in its shortest form', () => {
+    const results = printResults({ y: tensorOf('f32', [2, 2], [0.1, 1e-7, 16777216, 1 / 3]), n: tensorOf('i64', [], [7]) }, false);
+    expect(jsonOfLists(results)).toBe('{\n  "y": [\n    [0.1, 1e-7],\n    [16777216, 0.33333334]\n  ],\n  "n": 7\n}');
+    expect(JSON.parse(jsonOfLists(results))).toEqual(results);
   });
 });
 
 describe('half precision', () => {
   it('survives a round trip, and rounds to the nearest, ties to even (vectors of IEEE 754)', () => {
     for (let bits = 0; bits < 0x10000; bits++) if (((bits >> 10) & 31) !== 31) expect(halfBits(halfValue(bits))).toBe(bits);
-    expect([1, -2, 65504, 65519, 65520, 5.960464477539063e-8, 2 ** -25, 1.5 * 2 ** -24, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 0.333251953125].map(halfBits)).toEqual([0x3c00, 0xc000, 0x7bff, 0x7bff, 0x7c00, 1, 0, 2, 0x3c00, 0x3c02, 0x3555]);
+    expect([1, -2, 65504, 65519, 65520, 2 ** -24, 2 ** -25, 1.5 * 2 ** -24, 1 + 2 ** -11, 1 + 3 * 2 ** -11, 0.333251953125].map(halfBits)).toEqual([
+      0x3c00, 0xc000, 0x7bff, 0x7bff, 0x7c00, 1, 0, 2, 0x3c00, 0x3c02, 0x3555,
+    ]);
   });
 });

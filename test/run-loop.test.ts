@@ -26,8 +26,19 @@ function continued(prompt: readonly number[], { maxTokens, stop, uniforms }: Dec
 }
 
 const port = (name: string, dims: Port['dims'], dtype: Port['dtype'] = 'i64'): Port => ({ name, dtype, dims });
-const inputs = [port('input_ids', ['batch_size', 'sequence_length']), port('attention_mask', ['batch_size', 'T']), ...['max_new_tokens', 'top_k', 'pad_token'].map((name) => port(name, [])), ...['temperature', 'top_p', 'min_p', 'repetition_penalty'].map((name) => port(name, [], 'f32')), port('stop_tokens', ['n']), port('uniforms', ['steps', 'batch_size'], 'f32')];
-const resumed = [port('seen', ['batch_size', 'past_sequence_length']), port('finished', ['batch_size'], 'bool'), port('past_key_values.0.key', ['batch_size', 1, 'past_sequence_length', 1], 'f32')];
+const inputs = [
+  port('input_ids', ['batch_size', 'sequence_length']),
+  port('attention_mask', ['batch_size', 'T']),
+  ...['max_new_tokens', 'top_k', 'pad_token'].map((name) => port(name, [])),
+  ...['temperature', 'top_p', 'min_p', 'repetition_penalty'].map((name) => port(name, [], 'f32')),
+  port('stop_tokens', ['n']),
+  port('uniforms', ['steps', 'batch_size'], 'f32'),
+];
+const resumed = [
+  port('seen', ['batch_size', 'past_sequence_length']),
+  port('finished', ['batch_size'], 'bool'),
+  port('past_key_values.0.key', ['batch_size', 1, 'past_sequence_length', 1], 'f32'),
+];
 
 /** A cache of one number a token: the token itself. */
 interface Cache extends Held {
@@ -91,7 +102,9 @@ function planOf(maxTokens: number, stop: readonly number[] = []): DecodePlan {
 async function written(of: Engine, plan: DecodePlan, finished: (row: number, count: number) => boolean = () => false): Promise<readonly (readonly number[])[]> {
   const rows = plan.rows.map((): number[] => []);
   const outcome = await decode(of, 'loop', plan, {
-    emit: (tokens) => tokens.forEach((token, i) => token >= 0 && rows[i % rows.length]?.push(token)),
+    emit: (tokens) => {
+      for (const [i, token] of tokens.entries()) if (token >= 0) rows[i % rows.length]?.push(token);
+    },
     finished: (row) => finished(row, rows[row]?.length ?? 0),
   });
   expect(outcome.ok).toBe(true);

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { greedySettings, sample, type SampleSettings } from '../src/run/sample.ts';
+import { greedySettings, type SampleSettings, sample } from '../src/run/sample.ts';
 import { splitMix64, uniforms } from '../src/run/uniforms.ts';
 
 describe('uniforms', () => {
@@ -37,8 +37,8 @@ function bySteps(logits: readonly number[], seen: ReadonlySet<number>, { tempera
   });
   const left = nucleus.filter(({ p }) => p >= minP * (nucleus[0]?.p ?? 0));
   const sum = left.reduce((all, { p }) => all + p, 0);
-  let reached = 0;
-  return left.find(({ p }) => (reached += p / sum) > uniform)?.token ?? left.at(-1)?.token ?? -1;
+  const reached = (i: number): number => left.slice(0, i + 1).reduce((all, { p }) => all + p / sum, 0);
+  return left.find((_, i) => reached(i) > uniform)?.token ?? left.at(-1)?.token ?? -1;
 }
 
 describe('sample', () => {
@@ -69,7 +69,11 @@ describe('sample', () => {
   it('draws as often as the softmax says', () => {
     const logits = Float32Array.of(0, 1, 2, -1);
     const drawn = [0, 0, 0, 0];
-    for (const u of uniforms(1, 20_000)) drawn[sample(logits, new Set(), { ...greedySettings, temperature: 1 }, u)] = (drawn[sample(logits, new Set(), { ...greedySettings, temperature: 1 }, u)] ?? 0) + 1;
+    const settings = { ...greedySettings, temperature: 1 };
+    for (const u of uniforms(1, 20_000)) {
+      const token = sample(logits, new Set(), settings, u);
+      drawn[token] = (drawn[token] ?? 0) + 1;
+    }
     const weights = [...logits].map(Math.exp);
     const sum = weights.reduce((a, b) => a + b);
     for (const [token, count] of drawn.entries()) expect(Math.abs(count / 20_000 - (weights[token] ?? 0) / sum)).toBeLessThan(0.012);

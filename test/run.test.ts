@@ -24,7 +24,7 @@ function executable(form: Form, more: Partial<Executable> = {}): Executable {
   return { model: { kind: 'file', path: pathOf(`tiny-${form}.onnx`) }, form, context: tiny.context, vocabulary: tiny.vocabulary, tokenizer: undefined, stop: [], ...more };
 }
 
-function valueOf<T>(outcome: Outcome<T>): T {
+function expectValue<T>(outcome: Outcome<T>): T {
   if (!outcome.ok) throw new Error(JSON.stringify(outcome.diagnostics));
   return outcome.value;
 }
@@ -33,7 +33,7 @@ const codesOf = (outcome: Outcome<unknown>): readonly string[] => outcome.diagno
 
 const open: Session[] = [];
 async function opened(from: Executable): Promise<Session> {
-  const session = valueOf(await openSession(from, { threads: 1 }));
+  const session = expectValue(await openSession(from, { threads: 1 }));
   open.push(session);
   return session;
 }
@@ -41,19 +41,35 @@ afterAll(async () => void (await Promise.all(open.map((session) => session.close
 
 /** The tokens of every row, and how each ended. */
 async function written(session: Session, prompts: readonly Prompt[], options: GenerateOptions): Promise<{ readonly tokens: number[][]; readonly endings: readonly string[] }> {
-  const generation = valueOf(generate(session, undefined, prompts, options));
+  const generation = expectValue(generate(session, undefined, prompts, options));
   const tokens: number[][] = prompts.map(() => []);
   for await (const { row, token } of generation) if (token !== undefined) tokens[row]?.push(token);
-  return { tokens, endings: valueOf(await generation.result).endings };
+  return { tokens, endings: expectValue(await generation.result).endings };
 }
 
 describe('a session', () => {
   it('runs a model in its worker and agrees with numpy, 1e-4 of the largest logit', async () => {
     const session = await opened(executable('whole'));
-    expect(session.inputs.map(({ name, dtype, dims }) => `${name}: ${dtype}[${dims.join(', ')}]`)).toEqual(['input_ids: i64[batch_size, sequence_length]', 'attention_mask: i64[batch_size, sequence_length]', 'position_ids: i64[batch_size, sequence_length]']);
+    expect(session.inputs.map(({ name, dtype, dims }) => `${name}: ${dtype}[${dims.join(', ')}]`)).toEqual([
+      'input_ids: i64[batch_size, sequence_length]',
+      'attention_mask: i64[batch_size, sequence_length]',
+      'position_ids: i64[batch_size, sequence_length]',
+    ]);
     for (const [i, prompt] of tiny.prompts.entries()) {
       const dims = [1, prompt.length];
-      const { logits } = valueOf(await session.run({ input_ids: integers(dims, prompt), attention_mask: integers(dims, prompt.map(() => 1)), position_ids: integers(dims, prompt.map((_, at) => at)) }));
+      const { logits } = expectValue(
+        await session.run({
+          input_ids: integers(dims, prompt),
+          attention_mask: integers(
+            dims,
+            prompt.map(() => 1),
+          ),
+          position_ids: integers(
+            dims,
+            prompt.map((_, at) => at),
+          ),
+        }),
+      );
       const last = logits ? numbersOf(logits).slice(-tiny.vocabulary) : [];
       const wanted = tiny.lastLogits[i] ?? [];
       const largest = Math.max(...wanted.map(Math.abs));
@@ -81,14 +97,14 @@ describe('a session', () => {
     ];
     expect(faults.map(({ diagnostics }) => diagnostics.map(({ code, message }) => `${code}: ${message}`))).toEqual([
       ["model-does-not-run: onnxruntime could not run the model: input 'attention_mask' is missing in 'feeds'."],
-      ['model-does-not-run: onnxruntime could not run the model: Gather : indices element out of data bounds, idx=99 must be within the inclusive range [-17,16]'],
+      ['model-does-not-run: onnxruntime could not run the model: Gather: indices element out of data bounds, idx=99 must be within the inclusive range [-17,16]'],
       ["model-does-not-load: onnxruntime cannot load the model: Load model /nowhere/model.onnx failed. File doesn't exist"],
       ['model-does-not-load: onnxruntime cannot load the model: Failed to load model because protobuf parsing failed.'],
     ]);
   });
 
   it('fails what is asked after it is closed', async () => {
-    const session = valueOf(await openSession(executable('whole')));
+    const session = expectValue(await openSession(executable('whole')));
     await session.close();
     expect(codesOf(await session.run({}))).toEqual(['session-ended']);
     await session.close();
@@ -130,16 +146,16 @@ describe('a generation', () => {
   it('stops at a stop text, and does not say it', async () => {
     const session = await opened(executable('step', { tokenizer: { kind: 'bytes' } }));
     const stop = String.fromCharCode(13, 10);
-    const generation = valueOf(generate(session, byteTokenizer, [tiny.prompts[0] ?? []], { maxTokens: 12, stop: [stop, ''] }));
+    const generation = expectValue(generate(session, byteTokenizer, [tiny.prompts[0] ?? []], { maxTokens: 12, stop: [stop, ''] }));
     let text = '';
     for await (const piece of generation) text += piece.text;
     expect(text).toBe(String.fromCharCode(1, 4, 4, 8).concat());
-    expect(valueOf(await generation.result)).toMatchObject({ promptTokens: 5, endings: ['text'] });
+    expect(expectValue(await generation.result)).toMatchObject({ promptTokens: 5, endings: ['text'] });
   });
 
   it('gives what it held back for a stop text that did not come', async () => {
     const session = await opened(executable('step'));
-    const generation = valueOf(generate(session, byteTokenizer, [tiny.prompts[0] ?? []], { maxTokens: 3, stop: [`${String.fromCharCode(4)}Z`] }));
+    const generation = expectValue(generate(session, byteTokenizer, [tiny.prompts[0] ?? []], { maxTokens: 3, stop: [`${String.fromCharCode(4)}Z`] }));
     let text = '';
     for await (const piece of generation) text += piece.text;
     expect(text).toBe(String.fromCharCode(1, 4, 4));
@@ -147,19 +163,24 @@ describe('a generation', () => {
 
   it('ends when it is cancelled or nobody listens any more', async () => {
     const session = await opened(executable('whole'));
-    const generation = valueOf(generate(session, undefined, [tiny.prompts[1] ?? []], { maxTokens: 20 }));
+    const generation = expectValue(generate(session, undefined, [tiny.prompts[1] ?? []], { maxTokens: 20 }));
     for await (const _ of generation) break;
-    expect(valueOf(await generation.result).generatedTokens).toBeLessThanOrEqual(20);
+    expect(expectValue(await generation.result).generatedTokens).toBeLessThanOrEqual(20);
     expect((await written(session, [tiny.prompts[1] ?? []], { maxTokens: 3 })).tokens).toEqual([tiny.greedy[1]?.slice(0, 3)]);
   });
 
   it('refuses what cannot be continued, before anything runs', async () => {
     const session = await opened(executable('step'));
-    const refused = (prompts: readonly Prompt[], options: GenerateOptions = {}, tokenizer = byteTokenizer): readonly string[] => generate(session, tokenizer, prompts, options).diagnostics.map(({ message }) => message);
+    const refused = (prompts: readonly Prompt[], options: GenerateOptions = {}, tokenizer = byteTokenizer): readonly string[] =>
+      generate(session, tokenizer, prompts, options).diagnostics.map(({ message }) => message);
     expect(refused([new Array<number>(24).fill(1)])).toEqual(['the prompt has 24 tokens; the model looks at 24 at most']);
     expect(refused([[3, 17]])).toEqual(['token 17 does not exist: the vocabulary has 17']);
     expect(refused([''])).toEqual(['the prompt has no tokens, and the model has no token that begins a text']);
-    expect(refused([[1]], { topP: 0, temperature: -1, seed: 0.5 })).toEqual(['--temperature must be 0 or more, not -1', '--top-p must be above 0, up to 1, not 0', '--seed must be a whole number, not 0.5']);
+    expect(refused([[1]], { topP: 0, temperature: -1, seed: 0.5 })).toEqual([
+      '--temperature must be 0 or more, not -1',
+      '--top-p must be above 0, up to 1, not 0',
+      '--seed must be a whole number, not 0.5',
+    ]);
     expect(refused([tiny.prompts[0] ?? []], { maxTokens: 100 })).toEqual(['writing 19 tokens at most, not 100: the prompt has 5 and the context is 24']);
   });
 

@@ -2,6 +2,7 @@
 
 import { Command } from 'commander';
 import { check } from './check.ts';
+import { client } from './client.ts';
 import type { Cli } from './command.ts';
 import { compile } from './compile.ts';
 import { type ExitCode, endWith, exit } from './exit.ts';
@@ -10,10 +11,11 @@ import { format } from './format.ts';
 import { ops } from './ops.ts';
 import { version } from './package.ts';
 import { passes } from './passes.ts';
+import { run } from './run.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [compile, check, format, explain, passes, ops];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, client, check, format, explain, passes, ops];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {

@@ -13,7 +13,9 @@ export function writeClient({ folder, manifest, executable }: CompiledFolder, fi
   const module = project.createSourceFile('client.ts', '', { overwrite: true });
   const name = pascal(manifest.model);
   const decoder = manifest.form === 'step' ? { ...executable, inputs: manifest.inputs } : undefined;
-  module.addStatements(`/**\n * ${manifest.model}, compiled from ${inComment(manifest.source)} for ${manifest.target} by moec ${manifest.moec}.\n * Written by \`moec client\`: write it again rather than change it.\n */`);
+  module.addStatements(
+    `/**\n * ${manifest.model}, compiled from ${inComment(manifest.source)} for ${manifest.target} by moec ${manifest.moec}.\n * Written by \`moec client\`: write it again rather than change it.\n */`,
+  );
   module.addImportDeclaration({ moduleSpecifier: 'onnxruntime-node', namedImports: [{ name: 'InferenceSession' }, { name: 'Tensor' }, { name: 'TypedTensor', isTypeOnly: true }] });
   module.addImportDeclaration({ moduleSpecifier: 'node:url', namedImports: ['fileURLToPath'] });
   addPorts(module, name, { folder, manifest, executable });
@@ -62,7 +64,17 @@ function addModel(module: SourceFile, name: string, generates: boolean): void {
     methods: [
       { name: 'run', parameters: [{ name: 'inputs', type: `${name}Inputs` }], returnType: `Promise<${name}Outputs>`, docs: ['Runs the model once.'] },
       ...(generates
-        ? [{ name: 'generate', parameters: [{ name: 'prompt', type: 'readonly number[]' }, { name: 'options', type: 'GenerateOptions', hasQuestionToken: true }], returnType: 'AsyncGenerator<number, void, undefined>', docs: ['Continues a prompt, token by token; the token that ends the text is the last.'] }]
+        ? [
+            {
+              name: 'generate',
+              parameters: [
+                { name: 'prompt', type: 'readonly number[]' },
+                { name: 'options', type: 'GenerateOptions', hasQuestionToken: true },
+              ],
+              returnType: 'AsyncGenerator<number, void, undefined>',
+              docs: ['Continues a prompt, token by token; the token that ends the text is the last.'],
+            },
+          ]
         : []),
       { name: 'release', returnType: 'Promise<void>', docs: ['Frees the model.'] },
     ],
@@ -81,7 +93,7 @@ function addLoad(module: SourceFile, name: string, folder: string, generate: str
     ],
     returnType: `Promise<${name}Model>`,
     statements: [
-      "const path = typeof folder === 'string' ? `${folder}/model.onnx` : fileURLToPath(new URL('model.onnx', folder));",
+      `const path = typeof folder === 'string' ? \`\${folder}/model.onnx\` : fileURLToPath(new URL('model.onnx', folder));`,
       'const session = await InferenceSession.create(path, options);',
       `return {
   session,

@@ -15,9 +15,27 @@ export function generateOptions({ stop, context }: Decoder): Omit<OptionalKind<I
   return {
     docs: ['How a prompt is continued.'],
     properties: [
-      { name: 'maxTokens', type: 'number', hasQuestionToken: true, isReadonly: true, docs: [`The most tokens; 256 where left out${context === undefined ? '' : `, and never beyond the context of ${context}`}.`] },
-      { name: 'stopTokens', type: 'readonly number[]', hasQuestionToken: true, isReadonly: true, docs: [`Tokens that end the text; ${stop.length === 0 ? 'none' : `[${stop.join(', ')}]`} where left out.`] },
-      { name: 'pick', type: '(logits: Float32Array) => number', hasQuestionToken: true, isReadonly: true, docs: ['Picks the next token of the logits of the last position; the largest where left out.'] },
+      {
+        name: 'maxTokens',
+        type: 'number',
+        hasQuestionToken: true,
+        isReadonly: true,
+        docs: [`The most tokens; 256 where left out${context === undefined ? '' : `, and never beyond the context of ${context}`}.`],
+      },
+      {
+        name: 'stopTokens',
+        type: 'readonly number[]',
+        hasQuestionToken: true,
+        isReadonly: true,
+        docs: [`Tokens that end the text; ${stop.length === 0 ? 'none' : `[${stop.join(', ')}]`} where left out.`],
+      },
+      {
+        name: 'pick',
+        type: '(logits: Float32Array) => number',
+        hasQuestionToken: true,
+        isReadonly: true,
+        docs: ['Picks the next token of the logits of the last position; the largest where left out.'],
+      },
     ],
   };
 }

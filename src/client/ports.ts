@@ -5,12 +5,38 @@ import type { Port } from '../run/tensor.ts';
 
 /** Element types by onnxruntime's names. */
 export const tensorTypes = {
-  f32: 'float32', f64: 'float64', f16: 'float16', bf16: 'float16', i64: 'int64', u64: 'uint64', i32: 'int32', u32: 'uint32', i16: 'int16', u16: 'uint16', i8: 'int8', u8: 'uint8', bool: 'bool', string: 'string',
+  f32: 'float32',
+  f64: 'float64',
+  f16: 'float16',
+  bf16: 'float16',
+  i64: 'int64',
+  u64: 'uint64',
+  i32: 'int32',
+  u32: 'uint32',
+  i16: 'int16',
+  u16: 'uint16',
+  i8: 'int8',
+  u8: 'uint8',
+  bool: 'bool',
+  string: 'string',
 } as const satisfies Readonly<Record<DType, string>>;
 
 /** What a list for an input is made of; nothing where only tensors will do. */
 const leaves = {
-  f32: 'number', f64: 'number', f16: undefined, bf16: undefined, i64: 'number | bigint', u64: 'number | bigint', i32: 'number', u32: 'number', i16: 'number', u16: 'number', i8: 'number', u8: 'number', bool: 'boolean', string: 'string',
+  f32: 'number',
+  f64: 'number',
+  f16: undefined,
+  bf16: undefined,
+  i64: 'number | bigint',
+  u64: 'number | bigint',
+  i32: 'number',
+  u32: 'number',
+  i16: 'number',
+  u16: 'number',
+  i8: 'number',
+  u8: 'number',
+  bool: 'boolean',
+  string: 'string',
 } as const satisfies Readonly<Record<DType, string | undefined>>;
 
 /** A property name, quoted where it is no identifier. */

@@ -1,9 +1,9 @@
 /** `Compute` on onnxruntime: what passes that calibrate or cluster are handed to run graphs with. */
 
 import { Bug } from '../diagnostics/bug.ts';
-import { symbol } from '../graph/dim.ts';
-import type { Compute } from '../graph/compute.ts';
 import { graphBuilder } from '../graph/builder.ts';
+import type { Compute } from '../graph/compute.ts';
+import { symbol } from '../graph/dim.ts';
 import { type Graph, value } from '../graph/graph.ts';
 import type { NdArray } from '../graph/nd-array.ts';
 import { tensor } from '../graph/type.ts';

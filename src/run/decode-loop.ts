@@ -27,7 +27,12 @@ interface State {
 export async function decodeByLoop(engine: Engine, plan: DecodePlan, control: Control): Promise<Timing> {
   const chunked = engine.inputs.some(({ name }) => name === 'finished');
   const { ids, width } = leftPadded(plan.rows, plan.pad);
-  let state: State = { ids: plan.rows.map((_, row) => ids.slice(row * width, (row + 1) * width)), past: plan.rows.map(() => []), cache: emptyPast(engine.inputs, plan.rows.length), finished: plan.rows.map(() => false) };
+  let state: State = {
+    ids: plan.rows.map((_, row) => ids.slice(row * width, (row + 1) * width)),
+    past: plan.rows.map(() => []),
+    cache: emptyPast(engine.inputs, plan.rows.length),
+    finished: plan.rows.map(() => false),
+  };
   let done = 0;
   let chunk = chunked ? 1 : plan.maxTokens;
   const from = performance.now();

@@ -1,9 +1,9 @@
 /** Decodes with a cache: past keys and values in, present ones out, one token for each row a step. Prompts are padded on the left. */
 
+import { count } from '../graph/nd-array.ts';
 import type { Stepper } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
-import { count } from '../graph/nd-array.ts';
 import { floatsOf, integers, type Port, type Tensor, tensorOf } from './tensor.ts';
 
 /** The prefix of inputs that take the past, and that of the results which become it. */
@@ -23,10 +23,12 @@ export function asPast(held: Readonly<Record<string, Held>>): Readonly<Record<st
 /** An empty past for `rows` rows: the first axis is the batch, every other size without a number is 0. */
 export function emptyPast(inputs: readonly Port[], rows: number): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(
-    inputs.filter(({ name }) => name.startsWith(past)).map(({ name, dtype, dims }) => {
-      const sizes = dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : 0));
-      return [name, tensorOf(dtype, sizes, new Float64Array(count(sizes)))];
-    }),
+    inputs
+      .filter(({ name }) => name.startsWith(past))
+      .map(({ name, dtype, dims }) => {
+        const sizes = dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : 0));
+        return [name, tensorOf(dtype, sizes, new Float64Array(count(sizes)))];
+      }),
   );
 }
 
@@ -70,14 +72,38 @@ export function stepper(engine: Engine, plan: DecodePlan): Stepper {
     start() {
       const positions = plan.rows.flatMap((row) => Array.from({ length: width }, (_, i) => Math.max(0, i - (width - row.length))));
       const square = [rows, width];
-      return run({ input_ids: integers(square, ids), attention_mask: integers(square, mask), position_ids: integers(square, positions), token_type_ids: integers(square, ids.map(() => 0)), ...emptyPast(engine.inputs, rows) }, width - 1);
+      return run(
+        {
+          input_ids: integers(square, ids),
+          attention_mask: integers(square, mask),
+          position_ids: integers(square, positions),
+          token_type_ids: integers(
+            square,
+            ids.map(() => 0),
+          ),
+          ...emptyPast(engine.inputs, rows),
+        },
+        width - 1,
+      );
     },
     advance(tokens) {
       length++;
       const column = [rows, 1];
       const seen = plan.rows.flatMap((row) => Array.from({ length }, (_, i) => (i < width - row.length ? 0 : 1)));
       const positions = plan.rows.map((row) => row.length + length - width - 1);
-      return run({ input_ids: integers(column, tokens), attention_mask: integers([rows, length], seen), position_ids: integers(column, positions), token_type_ids: integers(column, tokens.map(() => 0)), ...held }, 0);
+      return run(
+        {
+          input_ids: integers(column, tokens),
+          attention_mask: integers([rows, length], seen),
+          position_ids: integers(column, positions),
+          token_type_ids: integers(
+            column,
+            tokens.map(() => 0),
+          ),
+          ...held,
+        },
+        0,
+      );
     },
     end() {
       for (const one of Object.values(held)) one.release();

@@ -16,13 +16,30 @@ export function rerunner(engine: Engine, plan: DecodePlan): Stepper {
     const columns = Array.from({ length: width }, (_, i) => i);
     const square = [rows.length, width];
     const feeds = {
-      input_ids: integers(square, rows.flatMap((row) => columns.map((i) => row[i] ?? plan.pad))),
-      attention_mask: integers(square, rows.flatMap((row) => columns.map((i) => (i < row.length ? 1 : 0)))),
-      position_ids: integers(square, rows.flatMap(() => columns)),
-      token_type_ids: integers(square, rows.flatMap(() => columns.map(() => 0))),
+      input_ids: integers(
+        square,
+        rows.flatMap((row) => columns.map((i) => row[i] ?? plan.pad)),
+      ),
+      attention_mask: integers(
+        square,
+        rows.flatMap((row) => columns.map((i) => (i < row.length ? 1 : 0))),
+      ),
+      position_ids: integers(
+        square,
+        rows.flatMap(() => columns),
+      ),
+      token_type_ids: integers(
+        square,
+        rows.flatMap(() => columns.map(() => 0)),
+      ),
     };
     const { read } = await engine.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name))), ['logits']);
-    return read['logits'] ? logitsAt(read['logits'], rows.map((row) => row.length - 1)) : [];
+    return read['logits']
+      ? logitsAt(
+          read['logits'],
+          rows.map((row) => row.length - 1),
+        )
+      : [];
   };
   return {
     start: run,

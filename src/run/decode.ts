@@ -62,10 +62,15 @@ async function rowByRow(engine: Engine, form: Form, plan: DecodePlan, control: C
   let decodeMs = 0;
   let steps = 0;
   for (const [row, tokens] of plan.rows.entries()) {
-    const done = await decode(engine, form, { ...plan, rows: [tokens] }, {
-      emit: (given) => control.emit(given.flatMap((token) => plan.rows.map((_, other) => (other === row ? token : -1)))),
-      finished: () => control.finished(row),
-    });
+    const done = await decode(
+      engine,
+      form,
+      { ...plan, rows: [tokens] },
+      {
+        emit: (given) => control.emit(given.flatMap((token) => plan.rows.map((_, other) => (other === row ? token : -1)))),
+        finished: () => control.finished(row),
+      },
+    );
     if (!done.ok) return done;
     prefillMs += done.timing.prefillMs;
     decodeMs += done.timing.decodeMs;

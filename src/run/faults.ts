@@ -10,7 +10,8 @@ const wording: readonly (readonly [RegExp, string])[] = [
   [/\/\S+\.(?:cc|cpp|h):\d+ [^\n]*?\)(?: const)? (?=\S)/g, ''],
   [/\[ONNXRuntimeError\] : \d+ : \w+ : /g, ''],
   [/^Load model from [^\n]*? failed: ?/, ''],
-  [/Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: /g, '$1 $2: '],
+  [/Non-zero status code returned while running (\w+) node\. Name:'' Status Message: /g, '$1: '],
+  [/Non-zero status code returned while running (\w+) node\. Name:'([^']*)' Status Message: /g, '$1 `$2`: '],
   [/\s+/g, ' '],
 ];
 
@@ -24,7 +25,9 @@ export function reasonOf(error: unknown): string {
 /** The model did not load; for a provider other than the CPU the provider is the likelier cause. */
 export function cannotLoad(error: unknown, provider: Provider): Diagnostic {
   const reason = reasonOf(error);
-  return provider !== 'cpu' && /provider|adapter|webgpu|vulkan|cuda|cudnn|\.so\b|\.dll\b/i.test(reason) ? providerMissing(provider, reason) : diagnose('model-does-not-load', { reason });
+  return provider !== 'cpu' && /provider|adapter|webgpu|vulkan|cuda|cudnn|\.so\b|\.dll\b/i.test(reason)
+    ? providerMissing(provider, reason)
+    : diagnose('model-does-not-load', { reason });
 }
 
 /** The model stopped on these inputs. */

@@ -24,11 +24,12 @@ export interface GenerateOptions extends Partial<SampleSettings> {
   readonly special?: boolean;
 }
 
-/** A piece of a continuation. `text` is empty while a character or a stop text may not be complete; `token` is absent for text that was held back to the end. */
+/** A piece of a continuation. `text` is empty while a character or a stop text may not be complete; `token` is absent for text that was held back to the end. `last` stands on the last piece of a row. */
 export interface Piece {
   readonly row: number;
   readonly text: string;
   readonly token?: number;
+  readonly last?: boolean;
 }
 
 /** Why a continuation ended: a stop token, a stop text, or its length. */
@@ -63,6 +64,7 @@ const defaultLength = 256;
 /** Begins to continue every prompt, all at once. Prompts as tokens need no tokenizer; their continuations then have no text. */
 export function generate(session: Session, tokenizer: Tokenizer | undefined, prompts: readonly Prompt[], options: GenerateOptions = {}): Outcome<Generation> {
   const { executable } = session;
+  if (executable.causal === false) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const rows = prompts.map((prompt) => tokensOf(prompt, tokenizer, options, executable.bos ?? tokenizer?.bos));
   const asked = options.maxTokens ?? defaultLength;
   const longest = Math.max(0, ...rows.map((row) => row.length));
@@ -71,7 +73,8 @@ export function generate(session: Session, tokenizer: Tokenizer | undefined, pro
   if (prompts.some((prompt) => typeof prompt === 'string') && !tokenizer) faults.push(diagnose('tokenizer-missing', { place: 'with this model' }));
   if (faults.length > 0) return { ok: false, diagnostics: faults };
   const maxTokens = Math.min(asked, executable.context === undefined ? asked : executable.context - longest);
-  const notes = maxTokens < asked && options.maxTokens !== undefined ? [diagnose('fewer-tokens', { tokens: maxTokens, asked, prompt: longest, context: executable.context ?? 0 })] : [];
+  const notes =
+    maxTokens < asked && options.maxTokens !== undefined ? [diagnose('fewer-tokens', { tokens: maxTokens, asked, prompt: longest, context: executable.context ?? 0 })] : [];
   return { ok: true, value: start(session, tokenizer, rows, { ...options, maxTokens }), diagnostics: notes };
 }
 
@@ -88,7 +91,11 @@ function promptFaults(row: readonly number[], { context, vocabulary }: Session['
 }
 
 /** What every option must be. */
-const ranges: readonly (readonly [keyof GenerateOptions & ('temperature' | 'topK' | 'topP' | 'minP' | 'repeatPenalty' | 'maxTokens' | 'seed'), string, (value: number) => boolean])[] = [
+const ranges: readonly (readonly [
+  keyof GenerateOptions & ('temperature' | 'topK' | 'topP' | 'minP' | 'repeatPenalty' | 'maxTokens' | 'seed'),
+  string,
+  (value: number) => boolean,
+])[] = [
   ['temperature', '0 or more', (value) => value >= 0 && Number.isFinite(value)],
   ['topK', 'a whole number, 0 for all', (value) => Number.isInteger(value) && value >= 0],
   ['topP', 'above 0, up to 1', (value) => value > 0 && value <= 1],
@@ -122,22 +129,32 @@ function start(session: Session, tokenizer: Tokenizer | undefined, prompts: read
   /** Takes one token of a row that is still being written. */
   const take = (index: number, row: Row, token: number): void => {
     row.count++;
-    if (stopTokens.includes(token)) return end(index, row, 'token', token);
+    if (stopTokens.includes(token)) {
+      end(index, row, 'token', token);
+      return;
+    }
     const { text, stopped } = row.stop.push(row.text?.push(token) ?? '');
     if (stopped) {
       row.ending = 'text';
       decoding.finish(index);
     }
-    pieces.push({ row: index, text, token });
+    pieces.push({ row: index, text, token, last: stopped });
     if (row.count >= options.maxTokens && !stopped) end(index, row, 'length');
   };
   const end = (index: number, row: Row, ending: Ending, token?: number): void => {
     const { text, stopped } = row.stop.push(row.text?.end() ?? '');
     row.ending = stopped ? 'text' : ending;
-    pieces.push({ row: index, text: text + (stopped ? '' : row.stop.end()), ...(token === undefined ? {} : { token }) });
+    pieces.push({ row: index, text: text + (stopped ? '' : row.stop.end()), last: true, ...(token === undefined ? {} : { token }) });
   };
   const decoding = session.decode(
-    { rows: prompts, maxTokens: options.maxTokens, settings: settingsOf(options), uniforms: uniforms(options.seed ?? 0, options.maxTokens), stop: stopTokens, pad: session.executable.pad ?? 0 },
+    {
+      rows: prompts,
+      maxTokens: options.maxTokens,
+      settings: settingsOf(options),
+      uniforms: uniforms(options.seed ?? 0, options.maxTokens),
+      stop: stopTokens,
+      pad: session.executable.pad ?? 0,
+    },
     (tokens) => {
       for (const [i, token] of tokens.entries()) {
         const row = rows[i % rows.length];
@@ -177,5 +194,13 @@ function statistics(prompts: readonly (readonly number[])[], rows: readonly Row[
   const generatedTokens = rows.reduce((sum, row) => sum + row.count, 0);
   const later = rows.reduce((sum, row) => sum + Math.max(0, row.count - 1), 0);
   const rate = (tokens: number, ms: number): number => (ms > 0 ? (tokens * 1000) / ms : 0);
-  return { promptTokens, generatedTokens, prefillMs, decodeMs, prefillRate: rate(promptTokens, prefillMs), decodeRate: rate(later, decodeMs), endings: rows.map((row) => row.ending ?? 'length') };
+  return {
+    promptTokens,
+    generatedTokens,
+    prefillMs,
+    decodeMs,
+    prefillRate: rate(promptTokens, prefillMs),
+    decodeRate: rate(later, decodeMs),
+    endings: rows.map((row) => row.ending ?? 'length'),
+  };
 }

@@ -2,8 +2,8 @@
 
 import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
-import type { DType } from '../graph/type.ts';
 import { count } from '../graph/nd-array.ts';
+import type { DType } from '../graph/type.ts';
 import { emptyPast } from './decode-step.ts';
 import type { JsonObject } from './json.ts';
 import type { Tensors } from './protocol.ts';
@@ -13,7 +13,21 @@ import { integers, numbersOf, type Port, type Tensor, tensorOf } from './tensor.
 export function readInputs(given: JsonObject, ports: readonly Port[]): Outcome<Tensors> {
   const found = sink();
   const names = ports.map(({ name }) => name);
-  for (const name of Object.keys(given)) if (!names.includes(name)) found.report(diagnose('unknown-input', { name }, { fixes: didYouMean(name, names.filter((one) => !Object.hasOwn(given, one))), notes: [`inputs: ${names.join(', ')}`] }));
+  for (const name of Object.keys(given))
+    if (!names.includes(name))
+      found.report(
+        diagnose(
+          'unknown-input',
+          { name },
+          {
+            fixes: didYouMean(
+              name,
+              names.filter((one) => !Object.hasOwn(given, one)),
+            ),
+            notes: [`inputs: ${names.join(', ')}`],
+          },
+        ),
+      );
   const feeds = new Map<string, Tensor>();
   for (const port of ports) {
     if (!Object.hasOwn(given, port.name)) continue;
@@ -47,7 +61,14 @@ function readTensor(value: unknown, port: Port): Outcome<Tensor> {
   const ragged = ranked ? flatten(value, dims, 0, leaves) : undefined;
   if (ragged !== undefined) return refuse(diagnose('input-is-ragged', { name, found: ragged }));
   const fits = ranked && dims.every((size, axis) => typeof port.dims[axis] === 'string' || port.dims[axis] === size);
-  if (!fits) return refuse(diagnose('input-has-wrong-shape', { name, found: typeOf({ dtype, dims }), expected: typeOf(port) }, dims.length === port.dims.length - 1 ? { fixes: [{ text: 'put one more pair of brackets around it: a batch of one' }] } : {}));
+  if (!fits)
+    return refuse(
+      diagnose(
+        'input-has-wrong-shape',
+        { name, found: typeOf({ dtype, dims }), expected: typeOf(port) },
+        dims.length === port.dims.length - 1 ? { fixes: [{ text: 'put one more pair of brackets around it: a batch of one' }] } : {},
+      ),
+    );
   const wrong = leaves.find((leaf) => !holds(dtype, leaf));
   if (wrong !== undefined || leaves.includes(undefined)) return refuse(diagnose('input-has-wrong-value', { name, dtype, found: JSON.stringify(wrong) ?? 'nothing' }));
   return { ok: true, value: fill(dtype, dims, leaves), diagnostics: [] };
@@ -123,7 +144,7 @@ function* disagreements(ports: readonly Port[], feeds: ReadonlyMap<string, Tenso
 /** The usual value of an input that was not given, in words and numbers. */
 function filled(port: Port, feeds: ReadonlyMap<string, Tensor>): { readonly tensor: Tensor; readonly value: string } | undefined {
   const ids = feeds.get('input_ids');
-  if (!ids || ids.dims.length !== 2) return undefined;
+  if (ids?.dims.length !== 2) return undefined;
   const [rows = 0, width = 0] = ids.dims;
   const before = [...feeds].find(([name]) => name.startsWith('past_key_values.'))?.[1].dims[2] ?? 0;
   if (port.name.startsWith('past_key_values.') && before === 0) {
@@ -131,7 +152,11 @@ function filled(port: Port, feeds: ReadonlyMap<string, Tensor>): { readonly tens
     return tensor && { tensor, value: 'nothing in the past' };
   }
   if (port.dtype !== 'i64' || port.dims.length !== 2) return undefined;
-  const made = (columns: number, value: (column: number) => number): Tensor => integers([rows, columns], Array.from({ length: rows * columns }, (_, i) => value(i % columns)));
+  const made = (columns: number, value: (column: number) => number): Tensor =>
+    integers(
+      [rows, columns],
+      Array.from({ length: rows * columns }, (_, i) => value(i % columns)),
+    );
   if (port.name === 'attention_mask') return { tensor: made(before + width, () => 1), value: 'every token counts' };
   if (port.name === 'position_ids') return { tensor: made(width, (column) => before + column), value: `positions run from ${before}` };
   if (port.name === 'token_type_ids') return { tensor: made(width, () => 0), value: 'all of the first segment' };
@@ -167,8 +192,35 @@ function leafOf(dtype: DType, data: Tensor['data']): (at: number) => Printed {
     if (value === undefined) return null;
     if (dtype === 'bool') return value !== 0;
     if (typeof value === 'bigint') return BigInt(Number(value)) === value && Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
-    return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
+    if (typeof value !== 'number') return value;
+    return Number.isFinite(value) ? (dtype === 'f32' ? shortest(value) : value) : String(value);
   };
+}
+
+/** The shortest decimal that is the same f32. */
+function shortest(value: number): number {
+  for (let digits = 6; digits < 9; digits++) {
+    const short = Number(value.toPrecision(digits));
+    if (Math.fround(short) === value) return short;
+  }
+  return Number(value.toPrecision(9));
+}
+
+/** JSON with lists of plain values on one line each, so that a matrix has a line for every row. */
+export function jsonOfLists(value: Printed, indent = ''): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const inner = `${indent}  `;
+  if (isList(value)) {
+    if (value.every((one) => typeof one !== 'object' || one === null)) return `[${value.map((one) => jsonOfLists(one)).join(', ')}]`;
+    return `[\n${value.map((one) => inner + jsonOfLists(one, inner)).join(',\n')}\n${indent}]`;
+  }
+  const fields = Object.entries(value).map(([key, one]) => `${inner}${JSON.stringify(key)}: ${jsonOfLists(one, inner)}`);
+  return fields.length === 0 ? '{}' : `{\n${fields.join(',\n')}\n${indent}}`;
+}
+
+/** `Array.isArray` for lists that may not be changed. */
+function isList(value: Printed): value is readonly Printed[] {
+  return Array.isArray(value);
 }
 
 function summary(tensor: Tensor): Printed {

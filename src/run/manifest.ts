@@ -54,14 +54,30 @@ type Check = (value: unknown) => boolean;
 const isText: Check = (value) => typeof value === 'string';
 const isSize: Check = (value) => typeof value === 'number' && Number.isInteger(value) && value >= 0;
 const isPort: Check = (value) =>
-  isObject(value) && isText(value['name']) && dtypes.some((dtype) => dtype === value['dtype']) && Array.isArray(value['dims']) && value['dims'].every((size) => isText(size) || isSize(size));
+  isObject(value) &&
+  isText(value['name']) &&
+  dtypes.some((dtype) => dtype === value['dtype']) &&
+  Array.isArray(value['dims']) &&
+  value['dims'].every((size) => isText(size) || isSize(size));
 /** A name that stays in its folder. */
 const isInside: Check = (value) => typeof value === 'string' && value !== '' && !value.startsWith('/') && !value.includes('\\') && !value.split('/').includes('..');
 const isFile: Check = (value) =>
-  isObject(value) && isInside(value['name']) && isSize(value['bytes']) && (value['sha256'] === undefined || (typeof value['sha256'] === 'string' && /^[0-9a-f]{64}$/.test(value['sha256'])));
-const isList = (check: Check): Check => (value) => Array.isArray(value) && value.every(check);
-const isOneOf = (choices: readonly unknown[]): Check => (value) => choices.includes(value);
-const isAbsentOr = (check: Check): Check => (value) => value === undefined || value === null || check(value);
+  isObject(value) &&
+  isInside(value['name']) &&
+  isSize(value['bytes']) &&
+  (value['sha256'] === undefined || (typeof value['sha256'] === 'string' && /^[0-9a-f]{64}$/.test(value['sha256'])));
+const isList =
+  (check: Check): Check =>
+  (value) =>
+    Array.isArray(value) && value.every(check);
+const isOneOf =
+  (choices: readonly unknown[]): Check =>
+  (value) =>
+    choices.includes(value);
+const isAbsentOr =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || value === null || check(value);
 
 /** What every field must be, and how that is said. */
 const fields = {

@@ -24,7 +24,12 @@ export function sample(logits: Float32Array, seen: ReadonlySet<number>, settings
   if (best < 0 || settings.temperature === 0) return best;
   const order = descending(scores).slice(0, settings.topK > 0 ? settings.topK : scores.length);
   const top = scores[best] ?? 0;
-  return draw(order, Float64Array.from(order, (token) => Math.exp(((scores[token] ?? 0) - top) / settings.temperature)), settings, uniform);
+  return draw(
+    order,
+    Float64Array.from(order, (token) => Math.exp(((scores[token] ?? 0) - top) / settings.temperature)),
+    settings,
+    uniform,
+  );
 }
 
 /** A copy with the penalty applied; the same array where there is none. */

@@ -70,7 +70,10 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
   function deliver(reply: Extract<Reply, { readonly id: number }>): void {
     const one = waiting.get(reply.id);
     if (!one) return;
-    if (reply.kind === 'tokens') return one.listen(reply.tokens);
+    if (reply.kind === 'tokens') {
+      one.listen(reply.tokens);
+      return;
+    }
     waiting.delete(reply.id);
     if (waiting.size === 0) worker.unref();
     one.settle(reply.kind === 'failed' ? { ok: false, diagnostics: reply.diagnostics } : { ok: true, value: reply, diagnostics: [] });
@@ -118,7 +121,9 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
 function through<T>(outcome: Outcome<Reply>, pick: (reply: Reply) => T | undefined): Outcome<T> {
   if (!outcome.ok) return outcome;
   const value = pick(outcome.value);
-  return value === undefined ? { ok: false, diagnostics: [diagnose('session-ended', { reason: `an answer of kind ${outcome.value.kind}` })] } : { ok: true, value, diagnostics: [] };
+  return value === undefined
+    ? { ok: false, diagnostics: [diagnose('session-ended', { reason: `an answer of kind ${outcome.value.kind}` })] }
+    : { ok: true, value, diagnostics: [] };
 }
 
 /** Asks the worker to free the model, and waits for it a little. */

@@ -85,7 +85,11 @@ function wrap(inner: FileTokenizer, settings: JsonObject, folder: string): Token
       const template = templateOf(settings, folder);
       if (template === undefined) return { ok: false, diagnostics: [diagnose('chat-template-missing', {})] };
       try {
-        return { ok: true, value: new Template(template).render({ messages: turns.map((turn) => ({ ...turn })), add_generation_prompt: true, bos_token: begin ?? '', eos_token: end ?? '' }), diagnostics: [] };
+        return {
+          ok: true,
+          value: new Template(template).render({ messages: turns.map((turn) => ({ ...turn })), add_generation_prompt: true, bos_token: begin ?? '', eos_token: end ?? '' }),
+          diagnostics: [],
+        };
       } catch (error) {
         return { ok: false, diagnostics: [diagnose('chat-template-fails', { reason: error instanceof Error ? error.message : String(error) })] };
       }

@@ -16,7 +16,19 @@ if (!port) throw new Bug('the worker of a session was loaded as a module');
 
 /** Element types by onnxruntime's names. */
 const dtypeOf: Readonly<Record<string, DType>> = {
-  float32: 'f32', float64: 'f64', float16: 'f16', int64: 'i64', uint64: 'u64', int32: 'i32', uint32: 'u32', int16: 'i16', uint16: 'u16', int8: 'i8', uint8: 'u8', bool: 'bool', string: 'string',
+  float32: 'f32',
+  float64: 'f64',
+  float16: 'f16',
+  int64: 'i64',
+  uint64: 'u64',
+  int32: 'i32',
+  uint32: 'u32',
+  int16: 'i16',
+  uint16: 'u16',
+  int8: 'i8',
+  uint8: 'u8',
+  bool: 'bool',
+  string: 'string',
 };
 const typeOf = Object.fromEntries(Object.entries(dtypeOf).map(([type, dtype]) => [dtype, type])) as Readonly<Record<DType, OrtTensor.Type>>;
 
@@ -49,10 +61,12 @@ function engineOf(session: InferenceSession): Engine {
       const given = Object.fromEntries(Object.entries(feeds).map(([name, feed]) => [name, toOrt(feed)]));
       const results = await session.run(given, [...read, ...held]);
       const pick = <T>(names: readonly string[], as: (tensor: OrtTensor) => T): Readonly<Record<string, T>> =>
-        Object.fromEntries(names.flatMap((name) => {
-          const result = results[name];
-          return result instanceof OrtTensor ? [[name, as(result)]] : [];
-        }));
+        Object.fromEntries(
+          names.flatMap((name) => {
+            const result = results[name];
+            return result instanceof OrtTensor ? [[name, as(result)]] : [];
+          }),
+        );
       return { read: pick(read, fromOrt), held: pick(held, hold) };
     },
   };
@@ -65,7 +79,8 @@ async function open({ model, form, provider, threads }: Opening): Promise<Infere
     ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
     ...(model.kind === 'bytes' ? { extra: { session: { model_external_initializers_file_folder_path: model.dataFolder } } } : {}),
   };
-  const create = (more: InferenceSession.SessionOptions): Promise<InferenceSession> => (model.kind === 'bytes' ? InferenceSession.create(model.bytes, { ...options, ...more }) : InferenceSession.create(model.path, { ...options, ...more }));
+  const create = (more: InferenceSession.SessionOptions): Promise<InferenceSession> =>
+    model.kind === 'bytes' ? InferenceSession.create(model.bytes, { ...options, ...more }) : InferenceSession.create(model.path, { ...options, ...more });
   const session = await create({});
   const kept = provider === 'webgpu' && form === 'step' ? session.outputNames.filter((name) => name.startsWith('present.')) : [];
   if (kept.length === 0) return session;

@@ -1,0 +1,105 @@
+/** How `moec run` writes texts: one as it comes, several one below the other, or all as JSON. */
+
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { diagnosticsJson } from '../diagnostics/json.ts';
+import { paint } from '../diagnostics/paint.ts';
+import type { Generation, Statistics } from '../run/generate.ts';
+import type { Session } from '../run/session.ts';
+import type { Tokenizer } from '../run/tokenizer.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
+import { type OutputOptions, printDiagnostics, printJson, printNext } from './print.ts';
+import type { Terminal } from './terminal.ts';
+
+/** What a text is made with. */
+export interface TextOptions {
+  readonly prompt?: readonly string[];
+  readonly chat?: boolean;
+  readonly system?: string;
+  readonly maxTokens?: number;
+  readonly stop?: readonly string[];
+  readonly temperature?: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly minP?: number;
+  readonly repeatPenalty?: number;
+  readonly seed?: number;
+}
+
+/** Continues the prompts of a call and prints what comes. */
+export async function writeTexts(terminal: Terminal, session: Session, options: TextOptions & OutputOptions, before: readonly Diagnostic[], target: string): Promise<ExitCode> {
+  const { generate } = await import('../run/generate.ts');
+  const { openTokenizer } = await import('../run/tokenizer.ts');
+  const opened = openTokenizer(session.executable.tokenizer);
+  if (!opened.ok) throw new Refusal(...opened.diagnostics);
+  const tokenizer = opened.value;
+  const prompts = await Promise.all((options.prompt ?? ['']).map(async (prompt) => (prompt === '-' ? terminal.input() : prompt)));
+  const texts = options.chat ? prompts.map((prompt) => turnsOf(tokenizer, prompt, options.system)) : prompts;
+  const { prompt: _, chat, system: __, ...settings } = options;
+  const begun = generate(session, tokenizer, texts, { ...settings, special: !chat });
+  if (!begun.ok) throw new Refusal(...begun.diagnostics);
+  const said = [...before, ...begun.diagnostics];
+  if (options.json) return writeJson(terminal, begun.value, prompts, said);
+  printDiagnostics(terminal, said);
+  const bare = chat || texts.every((text) => text === '');
+  if (!bare && texts.length === 1 && terminal.watched) terminal.err(paint(terminal.color.err).dim(texts[0] ?? ''));
+  await stream(terminal, begun.value, texts.length, bare);
+  const result = await begun.value.result;
+  if (terminal.signal.aborted) return exit.stopped;
+  if (!result.ok) throw new Refusal(...result.diagnostics);
+  terminal.err(`${paint(terminal.color.err).dim(speed(result.value))}\n`);
+  printNext(terminal, `moec explain ${target}`);
+  return exit.done;
+}
+
+function turnsOf(tokenizer: Tokenizer, prompt: string, system: string | undefined): string {
+  const text = tokenizer.chat([...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]);
+  if (!text.ok) throw new Refusal(...text.diagnostics);
+  return text.value;
+}
+
+/** Writes the first unfinished text as it comes and keeps the others until it is their turn. With `bare`, a text begins without the space that would follow a prompt. */
+async function stream(terminal: Terminal, generation: Generation, count: number, bare: boolean): Promise<void> {
+  const waiting = Array.from({ length: count }, (_, row) => (count > 1 ? `[${row + 1}] ` : ''));
+  const begun = waiting.map(() => !bare);
+  const ended = new Set<number>();
+  let row = 0;
+  const flush = (): void => {
+    terminal.out(waiting[row] ?? '');
+    waiting[row] = '';
+  };
+  flush();
+  for await (const piece of generation) {
+    const text = begun[piece.row] ? piece.text : piece.text.trimStart();
+    if (text !== '') begun[piece.row] = true;
+    waiting[piece.row] += text;
+    if (piece.last) ended.add(piece.row);
+    if (piece.row === row) flush();
+    while (ended.has(row) && row + 1 < count) {
+      terminal.out('\n');
+      row++;
+      flush();
+    }
+  }
+  terminal.out('\n');
+}
+
+async function writeJson(terminal: Terminal, generation: Generation, prompts: readonly string[], said: readonly Diagnostic[]): Promise<ExitCode> {
+  const rows = prompts.map((prompt) => ({ prompt, text: '', tokens: [] as number[] }));
+  for await (const { row, text, token } of generation) {
+    const one = rows[row];
+    if (!one) continue;
+    one.text += text;
+    if (token !== undefined) one.tokens.push(token);
+  }
+  const result = await generation.result;
+  if (terminal.signal.aborted) return exit.stopped;
+  if (!result.ok) throw new Refusal(...said, ...result.diagnostics);
+  const { endings, ...statistics } = result.value;
+  printJson(terminal, { texts: rows.map((one, row) => ({ ...one, ending: endings[row] })), statistics, diagnostics: diagnosticsJson(said, () => undefined) });
+  return exit.done;
+}
+
+function speed({ promptTokens, generatedTokens, prefillRate, decodeRate }: Statistics): string {
+  const rate = (value: number): string => (value >= 100 ? value.toFixed(0) : value.toPrecision(3));
+  return `${promptTokens} tokens read, ${rate(prefillRate)} a second; ${generatedTokens} written${decodeRate > 0 ? `, ${rate(decodeRate)} a second` : ''}`;
+}

@@ -1,0 +1,157 @@
+/** `moec run`: continues prompts, or computes the results of inputs from a file. */
+
+import { resolve } from 'node:path';
+import { Option } from 'commander';
+import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import type { Executable, Provider } from '../run/executable.ts';
+import { between, type Cli, several, whole } from './command.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
+import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, recognise, targetOption } from './finding.ts';
+import { version } from './package.ts';
+import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
+import { progress } from './progress.ts';
+import { type TextOptions, writeTexts } from './run-text.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions, TextOptions {
+  readonly inputs?: string;
+  readonly full?: boolean;
+  readonly ep: Provider;
+  readonly threads?: number;
+  readonly target: string;
+  readonly cache: boolean;
+  readonly dumpAfter?: string;
+}
+
+/** Adds the command. */
+export function run(cli: Cli): void {
+  const examples = [
+    'moec run models/tiny.moe --prompt "Once upon a time"',
+    'moec run ./SmolLM2-135M --prompt "The sea" --temperature 0.8 --top-p 0.95',
+    'moec run ./SmolLM2-135M-Instruct --chat --prompt "What is a dative?"',
+    'moec run ./bert-base --inputs inputs.json',
+  ];
+  addFindingOptions(cli.command('run', 'continue a text, or compute the results of inputs', examples).argument('<target>', 'a .moe file, a checkpoint folder or a compiled folder'))
+    .option('-p, --prompt <TEXT>', 'what to continue; - reads standard input; several are continued at once', several)
+    .option('--chat', "put the prompt in the model's chat template, as a user's turn")
+    .option('--system <TEXT>', 'what the system says before, with --chat')
+    .option('--max-tokens <N>', 'the most tokens to write (default: 256)', whole(1))
+    .option('--stop <TEXT>', 'end the text here; may be repeated', several)
+    .option('--temperature <T>', 'divide logits by this; 0 always takes the most probable', between(0, Infinity))
+    .option('--top-k <K>', 'draw from the K most probable tokens; 0 from all', whole(0))
+    .option('--top-p <P>', 'draw from the most probable that reach P together', between(0, 1))
+    .option('--min-p <P>', 'draw from those at least P times as probable as the first', between(0, 1))
+    .option('--repeat-penalty <R>', 'make tokens that have been there less probable; 1 does nothing', between(0, Infinity))
+    .option('--seed <N>', 'draw the same text again (default: 0)', whole(0))
+    .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
+    .option('--full', 'print every number of large results')
+    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .option('--threads <N>', 'threads to compute with', whole(1))
+    .addOption(targetOption())
+    .option('--no-cache', 'run the model as it is, without a cache of keys and values')
+    .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them)')
+    .option('--json', 'print the result as JSON')
+    .action(cli.action((path: string, options: RunOptions) => act(cli.terminal, path, options)));
+}
+
+async function act(terminal: Terminal, path: string, options: RunOptions): Promise<ExitCode> {
+  const { openSession } = await import('../run/session.ts');
+  const { executable, diagnostics, release } = await executableOf(terminal, path, options);
+  try {
+    const opened = await attended(
+      terminal,
+      'loading the model',
+      options,
+      openSession(executable, { provider: options.ep, ...(options.threads === undefined ? {} : { threads: options.threads }) }),
+    );
+    if (!opened.ok) throw new Refusal(...opened.diagnostics);
+    const session = opened.value;
+    const stop = (): void => void session.close();
+    terminal.signal.addEventListener('abort', stop, { once: true });
+    try {
+      if (options.inputs === undefined) return await writeTexts(terminal, session, options, diagnostics, quoted(path));
+      return await compute(terminal, session, options.inputs, options, diagnostics);
+    } finally {
+      terminal.signal.removeEventListener('abort', stop);
+      await session.close();
+    }
+  } finally {
+    release();
+  }
+}
+
+/** What a path names, ready to open; `release` gives back what that took. */
+async function executableOf(
+  terminal: Terminal,
+  path: string,
+  options: RunOptions,
+): Promise<{ readonly executable: Executable; readonly diagnostics: readonly Diagnostic[]; release(): void }> {
+  const target = recognise(terminal, path);
+  if (target.kind === 'compiled') {
+    const { readFolder } = await import('../run/folder.ts');
+    const read = readFolder(target.folder);
+    if (!read.ok) throw new Refusal(...read.diagnostics);
+    return { executable: read.value.executable, diagnostics: read.diagnostics, release: () => {} };
+  }
+  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
+  try {
+    const { prepare } = await import('../run/prepare.ts');
+    const { decodes } = await import('../targets/pipeline.ts');
+    const bar = progress(terminal, 'making weights', options);
+    const lowering = await loweringOf(options.target);
+    const ready = await prepare(found, {
+      target: lowering,
+      whole: !options.cache || options.inputs !== undefined,
+      version: version(),
+      signal: terminal.signal,
+      progress: bar.at,
+      ...(await dumper(terminal, options.dumpAfter)),
+    }).finally(bar.end);
+    if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
+    const { value: executable } = ready;
+    const said = [...diagnostics, ...ready.diagnostics];
+    const release = (): void => {
+      executable.dispose?.();
+      found.checkpoint?.close();
+    };
+    printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
+    return {
+      executable: { ...executable, causal: decodes(found.model.graph) },
+      diagnostics: options.json ? said : [],
+      release,
+    };
+  } catch (error) {
+    found.checkpoint?.close();
+    throw error;
+  }
+}
+
+async function compute(terminal: Terminal, session: import('../run/session.ts').Session, file: string, options: RunOptions, before: readonly Diagnostic[]): Promise<ExitCode> {
+  const { readJson } = await import('../run/json.ts');
+  const { jsonOfLists, printResults, readInputs } = await import('../run/inputs.ts');
+  const given = readJson(resolve(terminal.cwd, file));
+  if (!given.ok) throw new Refusal(...given.diagnostics);
+  const feeds = readInputs(given.value, session.inputs);
+  if (!feeds.ok) throw new Refusal(...feeds.diagnostics);
+  const results = await attended(terminal, 'computing', options, session.run(feeds.value));
+  if (!results.ok) throw new Refusal(...results.diagnostics);
+  printDiagnostics(terminal, options.json ? [] : [...before, ...feeds.diagnostics]);
+  terminal.out(`${jsonOfLists(printResults(results.value, options.full ?? false))}\n`);
+  return exit.done;
+}
+
+/** Waits for something of unknown length, and says so on a watched terminal once it takes more than a second. */
+async function attended<T>(terminal: Terminal, task: string, { json }: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
+  if (json || !terminal.watched) return work;
+  let said = false;
+  const timer = setTimeout(() => {
+    said = true;
+    terminal.err(`${task} …`);
+  }, 1000);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+    if (said) terminal.err('\r\u001b[K');
+  }
+}
