@@ -1,0 +1,159 @@
+/** The two ways to a model: checked with its defaults, or built for a checkpoint. */
+
+import type { ModelDecl } from '../../grammar/ast.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { didYouMean } from '../diagnostics/suggest.ts';
+import type { Graph } from '../graph/graph.ts';
+import { bindWeights, type Bindings } from './bind.ts';
+import { boundSource, randomSource, reportUnbound, unreadTensors } from './bound-source.ts';
+import { buildForward, finishGraph, type Skeleton } from './build.ts';
+import { checkUnreached, warnUnused } from './check-layer.ts';
+import { unreadKeys } from './config.ts';
+import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
+import { checkDerived, checkTraining, derivationOf } from './derive.ts';
+import { bodyOf, instantiate } from './instantiate.ts';
+import { checkSettings, resolveParam } from './params.ts';
+import { type LayerNode, type Placement, placeWeights } from './paths.ts';
+import type { Module, Program } from './program.ts';
+import type { TensorHeader } from './source.ts';
+import type { Instance } from './thing.ts';
+
+/** A model with everything known: what the later stages compile. */
+export interface Model {
+  readonly name: string;
+  /** The model types of checkpoints it is for. */
+  readonly families: readonly string[];
+  readonly doc?: string;
+  readonly graph: Graph;
+  readonly params: readonly ResolvedParam[];
+  /** Every layer, by path, with the weights it owns. */
+  readonly layers: LayerNode;
+  /** The checkpoint that the file itself names, where it does. */
+  readonly weightsFrom?: string;
+}
+
+/** How a program is checked. */
+export interface CheckOptions {
+  readonly set?: Readonly<Record<string, string>>;
+  readonly config?: unknown;
+}
+
+/** How a model is built. */
+export interface BuildOptions extends CheckOptions {
+  /** The model of the file; the only one where left out. */
+  readonly model?: string;
+  /** The headers of the checkpoint; without them the numbers are random. */
+  readonly tensors?: ReadonlyMap<string, TensorHeader>;
+  readonly seed?: number;
+}
+
+/** Checks every model with the values at hand, and every layer that no model contains for any sizes. */
+export function checkProgram(program: Program, options: CheckOptions = {}): { readonly diagnostics: readonly Diagnostic[]; readonly models: readonly string[] } {
+  const context = newContext(program, options);
+  const models: string[] = [];
+  for (const { kind, name, decl, module } of ownEntries(program)) {
+    if (kind === 'param') resolveParam(context, decl, module);
+    if (kind !== 'model') continue;
+    models.push(name.text);
+    if (decl.what.kind === 'derived') checkDerived(context, decl, module);
+    else checkModel(context, decl, module);
+  }
+  checkSettings(context);
+  for (const { kind, decl, module } of ownEntries(program)) if (kind === 'train') checkTraining(context, decl, module);
+  checkUnreached(context);
+  warnUnused(context);
+  return { diagnostics: [...program.diagnostics, ...context.diagnostics], models };
+}
+
+/** What the root file itself declares, in the order written. */
+function ownEntries({ root }: Program): readonly Exclude<ReturnType<Module['names']['get']>, undefined | { kind: 'broken' }>[] {
+  return [...root.names.values()].filter((entry) => entry.kind !== 'broken').filter((entry) => entry.module === root);
+}
+
+interface Made {
+  readonly instance: Instance;
+  readonly placement: Placement;
+  readonly skeleton?: Skeleton;
+}
+
+function makeModel(context: Context, decl: ModelDecl, module: Module): Made | undefined {
+  const made = instantiate(decl, module, [], { ...moduleEnv(context, module), depth: 0 }, decl.name.span);
+  if (made.kind === 'poison') return undefined;
+  const placement = placeWeights(made);
+  const skeleton = buildForward(context, made, placement.paths);
+  return { instance: made, placement, ...(skeleton ? { skeleton } : {}) };
+}
+
+function checkModel(context: Context, decl: ModelDecl, module: Module): void {
+  const made = makeModel(context, decl, module);
+  if (!made || made.instance.broken) return;
+  const bindings = bindWeights(context, made.instance);
+  if (bodyOf(decl)?.weights) requireBound(context, made, bindings);
+}
+
+/** A model that says where its weights are says so of all of them. */
+function requireBound(context: Context, { placement }: Made, bindings: Bindings): void {
+  for (const placed of placement.weights) {
+    const slots = bindings.bound.get(placed.weight);
+    if (!slots || slots.size === 0) reportUnbound({ ...moduleEnv(context, placed.owner.module), ...(placed.owner.trace ? { trace: placed.owner.trace } : {}) }, placed);
+  }
+}
+
+/** Builds a model: its params from `--set`, the config or their defaults, its weights from the checkpoint or from the seed. */
+export function buildModel(program: Program, options: BuildOptions = {}): { readonly model?: Model; readonly diagnostics: readonly Diagnostic[] } {
+  const context = newContext(program, options);
+  const done = (model?: Model): ReturnType<typeof buildModel> => ({ ...(model ? { model } : {}), diagnostics: [...program.diagnostics, ...context.diagnostics] });
+  if (program.diagnostics.some((one) => one.severity === 'error')) return done();
+  const decl = chooseModel(context, options.model);
+  checkSettings(context);
+  if (!decl) return done();
+  if (decl.what.kind === 'derived') {
+    checkDerived(context, decl, program.root);
+    if (!failed(context)) derivationOf(context, decl, program.root);
+    return done();
+  }
+  const made = makeModel(context, decl, program.root);
+  if (!made || made.instance.broken) return done();
+  const { tensors, seed = 0 } = options;
+  const bindings = bindWeights(context, made.instance, tensors);
+  if (!made.skeleton || failed(context)) return done();
+  const sources = new Map(made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed)] as const));
+  if (failed(context)) return done();
+  if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
+  context.diagnostics.push(...unreadKeys(context.config, context.keysRead));
+  const graph = finishGraph(decl.name.text, decl.doc, made.skeleton, made.placement, (weight) => sources.get(weight) ?? randomSource({ weight, path: weight.name, owner: made.instance, lift: [] }, seed));
+  return done({ ...describe(decl), graph, params: paramsOf(context, program), layers: made.placement.root });
+}
+
+const failed = (context: Context): boolean => context.diagnostics.some((one) => one.severity === 'error');
+
+function describe(decl: ModelDecl): Pick<Model, 'name' | 'families' | 'doc' | 'weightsFrom'> {
+  const { what } = decl;
+  const from = what.kind === 'defined' ? what.body.weights?.from?.value : what.weights?.from?.value;
+  return { name: decl.name.text, families: what.kind === 'defined' ? what.families.map((one) => one.value) : [], ...(decl.doc === undefined ? {} : { doc: decl.doc }), ...(from === undefined ? {} : { weightsFrom: from }) };
+}
+
+/** The params of the root file and of its imports that the model asked for. */
+function paramsOf(context: Context, program: Program): readonly ResolvedParam[] {
+  for (const { kind, decl } of ownEntries(program)) if (kind === 'param') resolveParam(context, decl, program.root);
+  return [...context.params.values()].filter((one) => one !== 'being-resolved');
+}
+
+/** The model that is meant: the one named, or the only one, or the only one that is not derived. */
+function chooseModel(context: Context, name: string | undefined): ModelDecl | undefined {
+  const { root } = context.program;
+  const env = moduleEnv(context, root);
+  const models = ownEntries(context.program).flatMap((entry) => (entry.kind === 'model' ? [entry.decl] : []));
+  const names = models.map((one) => one.name.text);
+  if (name !== undefined) {
+    const found = models.find((one) => one.name.text === name);
+    if (!found) fault(env, 'model-unknown', { file: root.file, name }, { fixes: didYouMean(name, names), notes: names.length > 0 ? [`it has ${names.join(', ')}`] : [] });
+    return found;
+  }
+  const defined = models.filter((one) => one.what.kind === 'defined');
+  const [only, ...others] = models.length === 1 ? models : defined;
+  if (!only) fault(env, 'no-model', { file: root.file });
+  else if (others.length > 0) fault(env, 'model-ambiguous', { file: root.file }, { notes: [`it has ${names.join(', ')}`], fixes: [{ text: `add --model ${only.name.text}` }] });
+  return others.length > 0 ? undefined : only;
+}
+
