@@ -92,6 +92,17 @@ test('check of a folder is a check of every file in it; one that is not there is
   expect(await moec(['check', 'nowhere.moe'], { cwd })).toMatchObject({ code: 1, err: expect.stringContaining('nowhere.moe') });
 });
 
+test('check takes params from a configuration, and says a fault of a shared file once', async () => {
+  const sized = `param D = 64 from config "size"\nlayer Half() {\n  require D % 2 == 0\n  weight w: [D, D / 2]\n  forward(x: [.., D]) -> [.., D / 2] { return x @ w }\n}\ndim S\nmodel M {\n  half = Half()\n  forward(x: [S, D]) -> y: [S, D / 2] { return half(x) }\n}\n`;
+  const user = 'import { Twice } from "./bad"\ndim S\nmodel M {\n  twice = Twice(4)\n  forward(x: [S, 4]) -> y: [S, 4] { return twice(x) }\n}\n';
+  const cwd = folder({ 'sized.moe': sized, 'ckpt/config.json': '{ "size": 7 }', 'ckpt/broken.json': '{', 'bad.moe': bad, 'a.moe': user, 'b.moe': user });
+  expect(await moec(['check', 'sized.moe'], { cwd })).toMatchObject({ code: 0 });
+  expect(await moec(['check', 'sized.moe', '--config', 'ckpt'], { cwd })).toMatchObject({ code: 1, err: expect.stringContaining('D = 7') });
+  expect(await moec(['check', 'sized.moe', '--config', 'ckpt/broken.json'], { cwd })).toMatchObject({ code: 1, err: expect.stringContaining('cannot read ckpt/broken.json') });
+  const { err } = await moec(['check', 'bad.moe', 'a.moe', 'b.moe'], { cwd });
+  expect(err.match(/bad\.moe:3/g)).toHaveLength(1);
+});
+
 test('text that is not UTF-8 is refused', async () => {
   const cwd = folder({});
   writeFileSync(join(cwd, 'latin.moe'), Buffer.from([0x2f, 0x2f, 0xe9, 0x0a]));

@@ -81,3 +81,16 @@ export function moeFiles(terminal: Terminal, paths: readonly string[]): readonly
   });
   return [...new Set(files.map((file) => nameOf(terminal.cwd, file)))];
 }
+
+/** The configuration at a path: a JSON file, or the config.json of a folder. */
+export function readConfig(terminal: Terminal, path: string): unknown {
+  const full = resolve(terminal.cwd, path);
+  const file = existsSync(full) && statSync(full).isDirectory() ? join(full, 'config.json') : full;
+  const text = textOf(file, path);
+  if (text === undefined) throw new Refusal(diagnose('target-missing', { path: nameOf(terminal.cwd, file) }));
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Refusal(diagnose('json-unreadable', { file: nameOf(terminal.cwd, file), reason: reasonOf(error) }));
+  }
+}
