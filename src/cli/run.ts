@@ -98,7 +98,7 @@ async function executableOf(
     const { prepare } = await import('../run/prepare.ts');
     const { decodes } = await import('../targets/pipeline.ts');
     const bar = progress(terminal, 'making weights', options);
-    const lowering = await loweringOf(options.target);
+    const lowering = await loweringOf(options.ep === 'webgpu' ? 'portable' : options.target);
     const ready = await prepare(found, {
       target: lowering,
       whole: !options.cache || options.inputs !== undefined,

@@ -11,7 +11,7 @@ const longestChunk = 32;
 /** The chunk after the first one, which is a single token so that it comes as soon as the prompt is read. */
 const secondChunk = 4;
 /** Milliseconds between two chunks that a reader does not mind. */
-const patience = 250;
+const patience = 500;
 
 /** What a chunk takes up from the one before it. */
 interface State {

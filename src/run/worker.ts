@@ -104,8 +104,9 @@ function tell(reply: Reply, transfer: ArrayBuffer[] = []): void {
   port?.postMessage(reply, transfer);
 }
 
-/** Rows whose text is complete, by the decode they belong to. */
+/** Rows whose text is complete, by the decode they belong to; all of them once the session closes. */
 const complete = new Map<number, Set<number>>();
+let closing = false;
 
 async function serve(engine: Engine, form: Opening['form'], request: Extract<Request, { readonly kind: 'run' | 'decode' }>): Promise<void> {
   const { id } = request;
@@ -120,7 +121,7 @@ async function serve(engine: Engine, form: Opening['form'], request: Extract<Req
     complete.set(id, rows);
     const done = await decode(engine, form, request.plan, {
       emit: (tokens) => tell({ kind: 'tokens', id, tokens: Int32Array.from(tokens) }),
-      finished: (row) => rows.has(row),
+      finished: (row) => closing || rows.has(row),
     });
     tell(done.ok ? { kind: 'decoded', id, timing: done.timing } : { kind: 'failed', id, diagnostics: done.diagnostics });
   } catch (error) {
@@ -144,8 +145,10 @@ async function main(opening: Opening): Promise<void> {
   let queue: Promise<void> = Promise.resolve();
   port?.on('message', (request: Request) => {
     if (request.kind === 'finish') complete.get(request.id)?.add(request.row);
-    else if (request.kind === 'close') queue = queue.then(() => session.release()).then(() => tell({ kind: 'closed' }));
-    else queue = queue.then(() => serve(engine, opening.form, request));
+    else if (request.kind === 'close') {
+      closing = true;
+      queue = queue.then(() => session.release()).then(() => tell({ kind: 'closed' }));
+    } else queue = queue.then(() => serve(engine, opening.form, request));
   });
   tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs });
 }

@@ -1,0 +1,60 @@
+import { afterAll, describe, expect, it } from 'vitest';
+import { Bug } from '../src/diagnostics/bug.ts';
+import { graphBuilder } from '../src/graph/builder.ts';
+import { symbol } from '../src/graph/dim.ts';
+import { evaluateGraph } from '../src/graph/eval.ts';
+import { type Graph, value } from '../src/graph/graph.ts';
+import { ndArray } from '../src/graph/nd-array.ts';
+import { tensor } from '../src/graph/type.ts';
+import { exportModel } from '../src/onnx/export.ts';
+import { matmul, softmax } from '../src/ops/index.ts';
+import { sessionCompute } from '../src/run/compute.ts';
+import { lowerGraph } from '../src/targets/lower.ts';
+import { targetOf } from './running.ts';
+
+const portable = targetOf('portable');
+const toModel = (graph: Graph): Uint8Array =>
+  exportModel(lowerGraph(graph, portable, 'written'), {
+    opset: portable.opset,
+    ir: portable.ir,
+    place: () => {
+      throw new Bug('no weights here');
+    },
+  });
+const compute = sessionCompute({ toModel, threads: 1 });
+afterAll(() => compute.close());
+
+/** softmax(x @ w), for any number of rows. */
+const graph = ((): Graph => {
+  const build = graphBuilder();
+  const x = value('x', tensor('f32', [symbol('M'), 3]));
+  const w = value('w', tensor('f32', [3, 4]));
+  const y = build.one(softmax, [build.one(matmul, [x, w])], { axis: -1 }, 'y');
+  return build.finish({ name: 'test', inputs: [x, w], outputs: [{ name: 'y', value: y }], weights: [] });
+})();
+
+const wave = (length: number, step: number): Float64Array => Float64Array.from({ length }, (_, i) => Math.fround(Math.sin(i * step)));
+
+describe('Compute on onnxruntime', () => {
+  it('runs a graph as the f64 reference does, 1e-6 absolute, for any size', async () => {
+    for (const rows of [1, 5]) {
+      const feeds = { x: ndArray([rows, 3], wave(rows * 3, 1.7)), w: ndArray([3, 4], wave(12, 0.9)) };
+      const { y } = await compute.run(graph, feeds);
+      const wanted = evaluateGraph(graph, feeds, () => ndArray([], [0]))['y'];
+      expect(y?.dims).toEqual([rows, 4]);
+      expect(Math.max(...(wanted?.data ?? []).map((one, i) => Math.abs(one - (y?.data[i] ?? Number.NaN))))).toBeLessThan(1e-6);
+    }
+  });
+
+  it('multiplies matrices', async () => {
+    const product = await compute.matmul(ndArray([2, 3], [1, 2, 3, 4, 5, 6]), ndArray([3, 2], [7, 8, 9, 10, 11, 12]));
+    expect([product.dims, [...product.data]]).toEqual([
+      [2, 2],
+      [58, 64, 139, 154],
+    ]);
+  });
+
+  it('takes what does not run for a fault of the pass', async () => {
+    await expect(compute.run(graph, {})).rejects.toThrow(Bug);
+  });
+});
