@@ -43,7 +43,10 @@ export function modelOfSource(file: string, options: FindOptions): Outcome<Found
   const config = folder !== undefined && existsSync(join(folder, 'config.json')) ? readConfig(folder) : undefined;
   if (config && !config.ok) return config;
   const opened = openCheckpoint(weights);
-  return opened.ok ? build(program, options, config?.value, opened.value, folder) : opened;
+  if (!opened.ok) return opened;
+  const built = build(program, options, config?.value, opened.value, folder);
+  if (!built.ok) opened.value.close();
+  return built;
 }
 
 /** Finds the family of a checkpoint folder in the zoo, checks it and builds it. */
@@ -52,10 +55,20 @@ export function modelOfCheckpoint(folder: string, options: FindOptions): Outcome
   if (!config.ok) return config;
   const opened = openCheckpoint(folder);
   if (!opened.ok) return opened;
-  const family = findFamily(folder, config.value, opened.value, options);
-  if (family.ok) return build(family.value.program, { ...options, model: family.value.name }, config.value, opened.value, resolve(folder));
-  opened.value.close();
-  return family;
+  const families = findFamilies(folder, config.value, options);
+  const outcomes = families.ok ? families.value.map(({ program, name }) => build(program, { ...options, model: name }, config.value, opened.value, resolve(folder))) : [];
+  const chosen = families.ok ? choose(folder, outcomes) : families;
+  if (!chosen.ok) opened.value.close();
+  return chosen;
+}
+
+/** Of models that all describe a config, the one whose tensors are there. */
+function choose(folder: string, outcomes: readonly Outcome<Found>[]): Outcome<Found> {
+  const built = outcomes.filter((outcome) => outcome.ok);
+  const [only, ...others] = built;
+  if (!only) return outcomes[0] ?? refuse();
+  if (others.length > 0) return refuse(diagnose('family-ambiguous', { path: folder, models: built.map(({ value: { model, source } }) => `${model.name} of ${source}`).join(' and ') }));
+  return only;
 }
 
 function build(program: Program, options: FindOptions, config: unknown, checkpoint: Checkpoint | undefined, folder: string | undefined): Outcome<Found> {
@@ -67,31 +80,31 @@ function build(program: Program, options: FindOptions, config: unknown, checkpoi
     seed: options.seed ?? 0,
   });
   const failed = built.diagnostics.some(({ severity }) => severity === 'error');
-  if (failed || !built.model) {
-    checkpoint?.close();
-    return { ok: false, diagnostics: built.diagnostics };
-  }
+  if (failed || !built.model) return { ok: false, diagnostics: built.diagnostics };
   const found: Found = { model: built.model, source: program.root.file, program, ...(checkpoint ? { checkpoint } : {}), ...(folder === undefined ? {} : { folder }) };
   return { ok: true, value: found, diagnostics: built.diagnostics };
 }
 
-/** The family file and model that describe a checkpoint: one, or a diagnostic that says which were tried. */
-function findFamily(path: string, config: unknown, checkpoint: Checkpoint, { zoo, reader, model }: FindOptions): Outcome<{ readonly program: Program; readonly name: string }> {
+interface Family {
+  readonly program: Program;
+  readonly name: string;
+}
+
+/** The models of the zoo that describe a config, or a diagnostic that says which were tried and why they are not meant. */
+function findFamilies(path: string, config: unknown, { zoo, reader, model }: FindOptions): Outcome<readonly Family[]> {
   const type = modelType(config);
-  const files = readdirSync(zoo).filter((name) => name.endsWith('.moe')).sort();
   const quoted = JSON.stringify(type);
+  const files = readdirSync(zoo).filter((name) => name.endsWith('.moe')).sort();
   const candidates = files.map((name) => join(zoo, name)).filter((file) => type !== undefined && readFileSync(file, 'utf8').includes(quoted));
-  const diagnostics: Diagnostic[] = [];
-  const matches = candidates.flatMap((file) => {
+  const described = candidates.flatMap((file) => {
     const program = loadProgram(file, reader);
-    diagnostics.push(...program.diagnostics);
-    return describes(program, config, checkpoint.tensors).map((name) => ({ program, name, file }));
+    return describes(program, config).map((one) => ({ ...one, program, file }));
   });
-  const wanted = model === undefined ? matches : matches.filter(({ name }) => name === model);
-  const [only, ...others] = wanted;
-  if (!only) return refuse(...diagnostics, candidates.length === 0 ? diagnose('family-unknown', { path, type: type ?? 'no model_type' }, { notes: [`families here: ${files.map((name) => name.replace('.moe', '')).join(', ')}`] }) : diagnose('family-refuses', { path, files: candidates.join(', ') }));
-  if (others.length > 0) return refuse(diagnose('family-ambiguous', { path, models: wanted.map(({ name, file }) => `${name} of ${file}`).join(' and ') }));
-  return { ok: true, value: { program: only.program, name: only.name }, diagnostics: [] };
+  const holding = described.filter((one) => one.holds && (model === undefined || one.model === model));
+  if (holding.length > 0) return { ok: true, value: holding.map(({ program, model: name }) => ({ program, name })), diagnostics: [] };
+  if (described.length === 0) return refuse(diagnose('family-unknown', { path, type: type ?? 'no model_type' }, { notes: [`families here: ${files.map((name) => name.replace('.moe', '')).join(', ')}`] }));
+  const notes = described.flatMap((one) => one.refused.map(({ message, notes: why }) => [`${one.model}: ${message}`, ...why].join(', ')));
+  return refuse(diagnose('family-refuses', { path, files: [...new Set(described.map(({ file }) => file))].join(', ') }, { notes }));
 }
 
 function modelType(config: unknown): string | undefined {

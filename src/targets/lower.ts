@@ -6,6 +6,7 @@ import { constant } from '../graph/constant.ts';
 import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
 import { removeDead } from '../passes/drop-dead.ts';
 import { removeDuplicates } from '../passes/share-duplicates.ts';
+import type { TensorType } from '../graph/type.ts';
 import { onnxBuilder } from './onnx-builder.ts';
 import { type Storage, storeWeights } from './store.ts';
 import type { LoweringContext, Target } from './target.ts';
@@ -15,9 +16,23 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const build = graphBuilder();
   let path = '';
   const onnx = onnxBuilder(build, target.opset, graph.inputs, () => path);
+  const typed = new Map<Value, Value>();
+  const withType = (lowered: Value, type: TensorType | undefined): Value => {
+    if (lowered.type || !type) return lowered;
+    const known = typed.get(lowered) ?? value(lowered.name, type);
+    typed.set(lowered, known);
+    return known;
+  };
   const stored = storeWeights(graph, storage, onnx);
-  const became = new Map<Value, Value>(stored.became);
-  const transposes = new Map<Value, Value>(stored.transposes);
+  const became = new Map<Value, Value>();
+  const transposes = new Map<Value, Value>();
+  for (const { value: held } of graph.weights) {
+    const now = stored.became.get(held) ?? held;
+    const turned = stored.transposes.get(now);
+    const one = withType(now, held.type);
+    became.set(held, one);
+    if (turned) transposes.set(one, turned);
+  }
   const of = (old: Value): Value => became.get(old) ?? old;
   const context: LoweringContext = { onnx, transposeOf: (one) => transposes.get(one) };
   for (const node of graph.nodes) {
@@ -27,12 +42,11 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     node.outputs.forEach((old, i) => {
       const now = results[i];
       if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
-      knowType(now, old);
-      became.set(old, now);
+      became.set(old, withType(now, old.type));
     });
     const [from] = moved.inputs;
-    const [to] = results;
-    if (node.op.name === 'transpose' && from && to && node.inputs[0]?.type?.dims.length === 2) transposes.set(to, from);
+    const [to] = node.outputs;
+    if (node.op.name === 'transpose' && from && to && to.type?.dims.length === 2) transposes.set(of(to), from);
   }
   const lowered = build.finish({
     name: graph.name,
@@ -41,12 +55,17 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     outputs: graph.outputs.map((output) => ({ name: output.name, value: of(output.value) })),
     weights: stored.weights,
   });
-  return removeDead(removeDuplicates(typed(lowered, graph)));
+  return removeDead(removeDuplicates(replaceValues(lowered, typed)));
 }
 
-/** Lowerings read the types of their arguments, so a lowered value has the type of what it stands for: the one place where a value is completed after it was made. */
-function knowType(now: Value, old: Value): void {
-  if (!now.type && old.type) Object.assign(now, { type: old.type });
+/** The graph with values replaced wherever they stand. */
+function replaceValues(graph: Graph, by: ReadonlyMap<Value, Value>): Graph {
+  const of = (old: Value): Value => by.get(old) ?? old;
+  return {
+    ...graph,
+    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((one) => one && of(one)), outputs: node.outputs.map(of) })),
+    outputs: graph.outputs.map((output) => ({ ...output, value: of(output.value) })),
+  };
 }
 
 function lowerNode(node: Node, target: Target, context: LoweringContext): readonly Value[] {
@@ -56,21 +75,4 @@ function lowerNode(node: Node, target: Target, context: LoweringContext): readon
   }
   if (node.op === constant) return node.op.lower(node.inputs, context.onnx, node.attrs, node.outputs);
   return target.lowerings.get(node.op.name)?.(node, context) ?? node.op.lower(node.inputs, context.onnx, node.attrs, node.outputs);
-}
-
-/** Results carry the types they had: what a loader sees of the graph. A result that is an input or a weight gets a node of its own. */
-function typed(lowered: Graph, graph: Graph): Graph {
-  const swap = new Map<Value, Value>();
-  lowered.outputs.forEach(({ value: held }, i) => {
-    const type = graph.outputs[i]?.value.type;
-    if (type && !held.type) swap.set(held, value(held.name, type));
-  });
-  const of = (old: Value): Value => swap.get(old) ?? old;
-  return {
-    ...lowered,
-    nodes: lowered.nodes.map((node) =>
-      node.inputs.some((one) => one && swap.has(one)) || node.outputs.some((one) => swap.has(one)) ? { ...node, inputs: node.inputs.map((one) => one && of(one)), outputs: node.outputs.map(of) } : node,
-    ),
-    outputs: lowered.outputs.map((output) => ({ ...output, value: of(output.value) })),
-  };
 }

@@ -1,5 +1,6 @@
 /** onnxruntime on CPU: opset 24, the fused ops of the standard, control flow. */
 
+import { attendByOp } from './attention.ts';
 import { matmulByGemm } from './matmul.ts';
 import type { Target } from './target.ts';
 
@@ -10,5 +11,5 @@ export const ort: Target = {
   ir: 12,
   domains: {},
   controlFlow: true,
-  lowerings: new Map([['matmul', matmulByGemm]]),
+  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp]]),
 };

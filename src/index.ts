@@ -1,0 +1,30 @@
+/** The public API, name by name. */
+
+export type { Diagnostic, Fix, Label, Outcome, Severity } from './diagnostics/diagnostic.ts';
+export { catalog, type Code } from './diagnostics/catalog.ts';
+export { diagnosticsJson } from './diagnostics/json.ts';
+export { renderDiagnostic, renderDiagnostics } from './diagnostics/render.ts';
+export { parse } from '../grammar/parse.ts';
+export { format } from '../grammar/print.ts';
+export { buildModel, checkProgram, describes, loadProgram, type Model, type Program, type Reader } from './model/index.ts';
+export type { Graph, Node, Value, Weight } from './graph/graph.ts';
+export type { NdArray } from './graph/nd-array.ts';
+export { evaluateGraph } from './graph/eval.ts';
+export { printGraph } from './graph/text.ts';
+export { parseGraph } from './graph/parse-text.ts';
+export { ops } from './ops/index.ts';
+export { passes } from './passes/index.ts';
+export { runPasses } from './passes/run.ts';
+export { openCheckpoint } from './weights/open.ts';
+export type { Checkpoint, TensorInfo } from './weights/checkpoint.ts';
+export { lowerModel } from './targets/pipeline.ts';
+export { targets } from './targets/index.ts';
+export { exportModel } from './onnx/export.ts';
+export { modelOfCheckpoint, modelOfSource } from './run/find-model.ts';
+export { planCompile, writeCompiled } from './run/compile.ts';
+export { prepare } from './run/prepare.ts';
+export { readFolder } from './run/folder.ts';
+export { openSession, type Session } from './run/session.ts';
+export { openTokenizer, type Tokenizer } from './run/tokenizer.ts';
+export { generate, type GenerateOptions, type Generation } from './run/generate.ts';
+export { account } from './inspect/account.ts';
