@@ -6,14 +6,20 @@ import { constant } from '../graph/constant.ts';
 import { constant as constantSize, show } from '../graph/dim.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import { ndArray } from '../graph/nd-array.ts';
-import { rewriteNodes } from '../graph/rewrite.ts';
+import { replaceOuter, rewriteNodes } from '../graph/rewrite.ts';
+import { showType } from '../graph/type.ts';
 import { declare, type Emitter, emitter, output, typeOf } from './emit-onnx.ts';
+import type { Pass } from './pass.ts';
 import { sampleToken } from './sample-token.ts';
+import { pastName } from './step.ts';
 
 /** With `resume`, past keys and values come in and present ones go out, so that a generation is run in chunks. */
 export interface GenerateLoopOptions {
   readonly resume: boolean;
 }
+
+/** What the loop itself gives a step; other inputs are the same in every step and come from outside. */
+const stepInputs: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'position_ids']);
 
 /** A cache of the step graph: its input, and the result that replaces it. */
 interface Cache {
@@ -28,10 +34,12 @@ interface Cache {
  * In: `input_ids` i64 [B, S], `attention_mask` i64 [B, P + S] (0 for padding on the left), `max_new_tokens` i64 [], `temperature`, `top_p`, `min_p`,
  * `repetition_penalty` f32 [], `top_k` i64 [], `stop_tokens` i64 [n], `pad_token` i64 [], `uniforms` f32 [steps, B];
  * to resume also `past_key_values.N.key|value`, `seen` i64 [B, P] (the tokens of the past) and `finished` bool [B].
- * Out: `tokens` i64 [steps, B], `pad_token` once a row has had a stop token; `finished` bool [B]; to resume also `present.N.key|value`.
+ * Out: `tokens` i64 [steps, B], `pad_token` once a row has had a stop token; `finished` bool [B] (`now_finished` to resume); to resume also `present.N.key|value`.
+ * Other inputs of the step stay inputs and are the same in every step.
  */
 export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): Graph {
   const caches = cachesOf(step);
+  const others = step.inputs.filter(({ name }) => !stepInputs.has(name) && !name.startsWith('past_key_values.'));
   const build = graphBuilder();
   const emit = emitter(build, 'generate');
   const total = resume ? 'total_sequence_length' : 'sequence_length';
@@ -62,7 +70,7 @@ export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): G
   const { body, invariant } = loopBody(step, caches, given);
   for (const node of invariant) build.push(node);
   const states = [start.ids, start.mask, start.positions, start.finished, start.seen, ...start.caches];
-  const types = [undefined, undefined, undefined, typeOf('bool', ['batch_size']), undefined, ...caches.map(({ present }) => present.type), typeOf('i64', ['steps_run', 'batch_size'])];
+  const types = [undefined, undefined, undefined, typeOf('bool', ['batch_size']), undefined, ...caches.map(({ past: one }) => typeOf(one.type?.dtype ?? 'f32', cacheDims(one, 'present_sequence_length'))), typeOf('i64', ['steps_run', 'batch_size'])];
   const going = build.constant(ndArray([], [1], 'bool'), 'generate/going');
   const results = emit.several('Loop', [given.limit, going, ...states], {}, types, { body });
   const [, , , finished, , ...rest] = results;
@@ -71,7 +79,7 @@ export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): G
   return build.finish({
     name: step.name,
     ...(step.doc === undefined ? {} : { doc: step.doc }),
-    inputs: [...Object.values(given), ...(resume ? [seenBefore, finishedBefore, ...past] : [])],
+    inputs: [...Object.values(given), ...(resume ? [seenBefore, finishedBefore, ...past] : []), ...others],
     outputs: [output('tokens', tokens), output(resume ? 'now_finished' : 'finished', finished), ...(resume ? caches.map(({ name }, i) => output(name, rest[i] ?? finished)) : [])],
     weights: step.weights,
   });
@@ -123,17 +131,17 @@ function startSeen(emit: Emitter, ids: Value, mask: Value, vocabulary: number): 
 
 /** Keys or values of no token: [B, heads, 0, width]. */
 function emptyCache(emit: Emitter, past: Value, ids: Value): Value {
-  const dims = past.type?.dims ?? [];
-  const open = dims.findIndex((dim, i) => i > 0 && constantSize(dim) === undefined);
-  const sizes = dims.map((_, i) => (i === 0 ? emit('Shape', [ids], { start: 0, end: 1 }) : emit.ints(i === open ? 0 : sizeOf(past, i))));
-  if (show(dims[0] ?? 0) !== 'batch_size') throw new Bug(`${past.name} does not begin with the batch`);
-  return emit('ConstantOfShape', [emit('Concat', sizes, { axis: 0 })], { value: ndArray([1], [0]) });
+  const sizes = cacheDims(past, 0).map((size) => (typeof size === 'string' ? emit('Shape', [ids], { start: 0, end: 1 }) : emit.ints(size)));
+  return emit('ConstantOfShape', [emit('Concat', sizes, { axis: 0 })], { value: { ...ndArray([1], [0]), dtype: past.type?.dtype ?? 'f32' } });
 }
 
-function sizeOf(past: Value, axis: number): number {
-  const size = constantSize(past.type?.dims[axis] ?? 0);
-  if (size === undefined) throw new Bug(`axis ${axis} of ${past.name} is open`);
-  return size;
+/** The sizes of a cache with `rows` for the number of rows it holds. */
+function cacheDims<T extends string | number>(past: Value, rows: T): readonly (T | number | 'batch_size')[] {
+  return (past.type?.dims ?? []).map((size) => constantSize(size) ?? (show(size) === 'batch_size' ? 'batch_size' : show(size) === pastName ? rows : open(past)));
+}
+
+function open(past: Value): never {
+  throw new Bug(`${past.name} is ${past.type ? showType(past.type) : 'of no type'}: only its batch and its rows may be open`);
 }
 
 /** The body: the step, then the sampler. Nodes that read nothing of a step are handed back, to stand before the loop. */
@@ -145,11 +153,13 @@ function loopBody(step: Graph, caches: readonly Cache[], given: Given): { readon
   const positions = declare('loop/positions', 'i64', ['batch_size', 'step_length']);
   const finished = declare('loop/finished', 'bool', ['batch_size']);
   const seen = declare('loop/seen', 'f32', ['batch_size', vocabularyOf(step)]);
-  const past = caches.map(({ past: one }) => declare(`loop/${one.name}`, one.type?.dtype ?? 'f32', (one.type?.dims ?? []).map((dim, i) => (i === 0 ? 'batch_size' : (constantSize(dim) ?? 'step_past')))));
+  const past = caches.map(({ past: one }) => declare(`loop/${one.name}`, one.type?.dtype ?? 'f32', cacheDims(one, 'step_past')));
   const stands: Readonly<Record<string, Value>> = { input_ids: ids, attention_mask: mask, position_ids: positions };
   const replace = new Map(step.inputs.map((input) => [input, stands[input.name] ?? past[caches.findIndex((cache) => cache.past === input)] ?? input]));
   const { build: rebuilt, of } = rewriteNodes(step, () => undefined, { replace });
-  const { inside, invariant } = hoist(rebuilt.nodes, new Set([...replace.values()]), step);
+  const grown = new Map(caches.map((cache) => [of(cache.present), declare(cache.name, cache.past.type?.dtype ?? 'f32', cacheDims(cache.past, 'next_past'))]));
+  const presents = caches.map((cache) => grown.get(of(cache.present)) ?? cache.present);
+  const { inside, invariant } = hoist(renamed(rebuilt.nodes, grown), new Set([...replace.values()]), step);
   const build = graphBuilder();
   for (const node of inside) build.push(node);
   const emit = emitter(build, 'loop');
@@ -169,11 +179,22 @@ function loopBody(step: Graph, caches: readonly Cache[], given: Given): { readon
     emit('Add', [lastPosition, emit.int(1)], {}, typeOf('i64', ['batch_size', 1])),
     nowFinished,
     emit('ScatterElements', [seen, column, emit('Cast', [ones], { to: 1 })], { axis: 1, reduction: 'max' }, typeOf('f32', ['batch_size', vocabularyOf(step)])),
-    ...caches.map(({ present }, i) => emit('Identity', [of(present)], {}, typeOf(present.type?.dtype ?? 'f32', (past[i]?.type?.dims ?? []).map((dim, axis) => (axis === 0 ? 'batch_size' : (constantSize(dim) ?? 'next_past')))))),
+    ...presents,
     token,
   ];
   const body = build.finish({ name: 'step', inputs: [iteration, going, ids, mask, positions, finished, seen, ...past], outputs: results.map((held, i) => output(`${held.name}.${i}`, held)), weights: [] });
   return { body, invariant };
+}
+
+/** The nodes with other values in place of some: caches hold more rows after a step, and a copy to say so would cost as much as the cache. */
+function renamed(nodes: readonly Node[], swaps: ReadonlyMap<Value, Value>): readonly Node[] {
+  const of = (one: Value): Value => swaps.get(one) ?? one;
+  return nodes.map((node) => ({
+    ...node,
+    inputs: node.inputs.map((one) => one && of(one)),
+    outputs: node.outputs.map(of),
+    ...(node.bodies ? { bodies: Object.fromEntries(Object.entries(node.bodies).map(([name, body]) => [name, replaceOuter(body, of)])) } : {}),
+  }));
 }
 
 /** The token of each row, `pad_token` where it has finished: i64 [B]. */
@@ -198,3 +219,9 @@ function hoist(nodes: readonly Node[], stepped: ReadonlySet<Value>, step: Graph)
   return { inside, invariant };
 }
 
+export const generateLoop: Pass = {
+  name: 'add-generate-loop',
+  summary: 'Puts the lowered graph of a step into one Loop with a sampler, so that one run writes many tokens.',
+  options: { resume: { kind: 'bool', default: false, doc: 'Take past keys and values in and give present ones out, so that a text is written in chunks.' } },
+  run: (step, options) => addGenerateLoop(step, { resume: options['resume'] === true }),
+};

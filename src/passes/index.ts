@@ -1,5 +1,6 @@
 /** Every pass by name, in the order they usually run: what `moec passes` lists and `--dump-after` knows. */
 
+import { generateLoop } from './add-generate-loop.ts';
 import { addKvCache } from './add-kv-cache.ts';
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
@@ -8,7 +9,7 @@ import { recogniseNorms } from './recognise-norms.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 
-const all: readonly Pass[] = [foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache];
+const all: readonly Pass[] = [foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, generateLoop];
 
 /** The passes by name. */
 export const passes: ReadonlyMap<string, Pass> = new Map(all.map((pass) => [pass.name, pass]));
