@@ -158,6 +158,7 @@ interface Returned {
 
 /** Runs the statements and checks what is returned against what is declared. Undefined for a result that a fault made unknowable. */
 export function runForward(env: Env, forward: Forward, frame: Frame, variables: Map<string, Thing>): readonly (Returned | undefined)[] {
+  env.context.ran.add(frame.instance.decl);
   const spans = new Map<string, Span>(forward.formals.map((one) => [one.name.text, one.name.span]));
   for (const statement of forward.statements) {
     const [only, ...more] = statement.targets;

@@ -53,8 +53,9 @@ function anyOf({ name, type }: Formal): Thing {
 
 /** Warns of weights and parts of the file's layers that nothing reads; only where no fault may have hidden a use. */
 export function warnUnused(context: Context): void {
-  if (context.diagnostics.some((one) => one.severity === 'error')) return;
+  if ([...context.program.diagnostics, ...context.diagnostics].some((one) => one.severity === 'error')) return;
   for (const [decl, read] of context.used) {
+    if (!context.ran.has(decl)) continue;
     if (context.program.root.ast.items.every((item) => item !== decl)) continue;
     const env = moduleEnv(context, context.program.root);
     for (const member of bodyOf(decl)?.members ?? []) {

@@ -28,15 +28,19 @@ export interface Context {
   readonly keysRead: Set<string>;
   readonly diagnostics: Diagnostic[];
   readonly seen: Set<string>;
+  /** Layers whose forward was built. */
+  readonly ran: Set<LayerDecl | ModelDecl>;
   /** Layers made so far. */
   layers: number;
   /** Layers that some model reached, with the names of each that were read. */
   readonly used: Map<LayerDecl | ModelDecl, Set<string>>;
+  /** What models for some family require in vain, kept apart while a file is checked: another model of the file may be the one for these values. */
+  readonly refusals?: Map<ModelDecl, Diagnostic[]>;
 }
 
 /** A fresh run. */
 export function newContext(program: Program, options: { readonly config?: unknown; readonly set?: Readonly<Record<string, string>> } = {}): Context {
-  return { program, config: options.config, set: options.set ?? {}, params: new Map(), keysRead: new Set(), diagnostics: [], seen: new Set(), layers: 0, used: new Map() };
+  return { program, config: options.config, set: options.set ?? {}, params: new Map(), keysRead: new Set(), diagnostics: [], seen: new Set(), layers: 0, used: new Map(), ran: new Set() };
 }
 
 /** Marks the names of sizes that stand for any number: those of a layer checked alone. It shows nowhere. */

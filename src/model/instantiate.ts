@@ -1,16 +1,16 @@
 /** A layer's declaration and its arguments → a layer: formals filled, `require`s checked, weights and parts made. */
 
-import type { Body, Formal, LayerDecl, Member, ModelDecl, PartDecl, Require, WeightDecl } from '../../grammar/ast.ts';
+import type { Body, Formal, LayerDecl, Member, ModelDecl, PartDecl, WeightDecl } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { relabel } from '../graph/dim.ts';
 import { float, isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { type GivenArgument, matchArguments } from './arguments.ts';
-import { type Env, fault, quote } from './context.ts';
+import { type Env, fault } from './context.ts';
 import { evaluate, evaluateValue } from './evaluate.ts';
 import { constantOf } from './formal-type.ts';
 import { limits } from './limits.ts';
 import type { Module } from './program.ts';
-import { lookUpLocal } from './scope.ts';
+import { checkRequire } from './require.ts';
 import { weightType } from './shape.ts';
 import { type Instance, isLayer, type Part, poison, type Thing, thingWords, type Trace, type WeightThing } from './thing.ts';
 
@@ -97,40 +97,12 @@ interface Members {
 function fillMember(member: Member, env: Env, made: Members): boolean {
   switch (member.kind) {
     case 'require':
-      return checkRequire(member, env);
+      return checkRequire(member, env, made.names);
     case 'weight':
       return makeWeights(member, env, made);
     case 'part':
       return makePart(member, env, made);
   }
-}
-
-/** Checks one `require`; what is not known counts as given. */
-function checkRequire({ condition, span }: Require, env: Env): boolean {
-  const thing = evaluate(condition, env);
-  if (thing.kind === 'poison') return false;
-  if (thing.kind !== 'bool') {
-    fault(env, 'require-is-no-condition', { found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: condition.span });
-    return false;
-  }
-  if (thing.value !== false) return true;
-  fault(env, 'require-failed', { condition: quote(env.context.program, condition.span) }, { at: span, notes: [...namesIn(condition)].flatMap((name) => valueNote(name, env)) });
-  return false;
-}
-
-function valueNote(name: string, env: Env): readonly string[] {
-  const entry = env.module.names.get(name);
-  const thing = lookUpLocal(env, name) ?? (entry?.kind === 'param' ? evaluate({ kind: 'name', text: name, span: entry.decl.name.span }, env) : undefined);
-  return thing && isPlain(thing) ? [`${name} = ${showConstant(thing)}`] : [];
-}
-
-function namesIn(node: unknown, found = new Set<string>()): ReadonlySet<string> {
-  if (Array.isArray(node)) node.forEach((one) => namesIn(one, found));
-  else if (typeof node === 'object' && node !== null) {
-    if ('kind' in node && node.kind === 'name' && 'text' in node) found.add(String(node.text));
-    Object.values(node).forEach((one) => namesIn(one, found));
-  }
-  return found;
 }
 
 function makeWeights(decl: WeightDecl, env: Env, made: Members): boolean {

@@ -4,6 +4,7 @@ import type { ModelDecl } from '../../grammar/ast.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Graph } from '../graph/graph.ts';
+import { isPlain, numberOf } from './arithmetic.ts';
 import { bindWeights, type Bindings } from './bind.ts';
 import { boundSource, randomSource, reportUnbound, unreadTensors } from './bound-source.ts';
 import { buildForward, finishGraph, type Skeleton } from './build.ts';
@@ -11,12 +12,14 @@ import { checkUnreached, warnUnused } from './check-layer.ts';
 import { unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
 import { checkDerived, checkTraining, derivationOf } from './derive.ts';
+import { isFor, refusals } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
 import { checkSettings, resolveParam } from './params.ts';
 import { type LayerNode, type Placement, placeWeights } from './paths.ts';
 import type { Module, Program } from './program.ts';
+import { refusalsLeft } from './require.ts';
 import type { TensorHeader } from './source.ts';
-import type { Instance } from './thing.ts';
+import type { Constant, Instance } from './thing.ts';
 
 /** A model with everything known: what the later stages compile. */
 export interface Model {
@@ -25,12 +28,25 @@ export interface Model {
   readonly families: readonly string[];
   readonly doc?: string;
   readonly graph: Graph;
-  readonly params: readonly ResolvedParam[];
+  readonly params: readonly Param[];
   /** Every layer, by path, with the weights it owns. */
   readonly layers: LayerNode;
   /** The checkpoint that the file itself names, where it does. */
   readonly weightsFrom?: string;
 }
+
+/** A param with its value and where that came from. */
+export interface Param {
+  readonly name: string;
+  readonly value: Plain;
+  readonly from: ResolvedParam['from'];
+  /** The key of the config that decided. */
+  readonly key?: string;
+  readonly doc?: string;
+}
+
+/** A constant as JSON has it; what is not finite is a word. */
+export type Plain = number | boolean | string | readonly Plain[];
 
 /** How a program is checked. */
 export interface CheckOptions {
@@ -49,7 +65,7 @@ export interface BuildOptions extends CheckOptions {
 
 /** Checks every model with the values at hand, and every layer that no model contains for any sizes. */
 export function checkProgram(program: Program, options: CheckOptions = {}): { readonly diagnostics: readonly Diagnostic[]; readonly models: readonly string[] } {
-  const context = newContext(program, options);
+  const context: Context = { ...newContext(program, options), refusals: new Map() };
   const models: string[] = [];
   for (const { kind, name, decl, module } of ownEntries(program)) {
     if (kind === 'param') resolveParam(context, decl, module);
@@ -58,6 +74,7 @@ export function checkProgram(program: Program, options: CheckOptions = {}): { re
     if (decl.what.kind === 'derived') checkDerived(context, decl, module);
     else checkModel(context, decl, module);
   }
+  context.diagnostics.push(...refusalsLeft(context, [...program.modules.values()].flatMap(({ ast }) => ast.items.filter((item) => item.kind === 'model'))));
   checkSettings(context);
   for (const { kind, decl, module } of ownEntries(program)) if (kind === 'train') checkTraining(context, decl, module);
   checkUnreached(context);
@@ -104,7 +121,7 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   const context = newContext(program, options);
   const done = (model?: Model): ReturnType<typeof buildModel> => ({ ...(model ? { model } : {}), diagnostics: [...program.diagnostics, ...context.diagnostics] });
   if (program.diagnostics.some((one) => one.severity === 'error')) return done();
-  const decl = chooseModel(context, options.model);
+  const decl = chooseModel(context, options);
   checkSettings(context);
   if (!decl) return done();
   if (decl.what.kind === 'derived') {
@@ -134,14 +151,27 @@ function describe(decl: ModelDecl): Pick<Model, 'name' | 'families' | 'doc' | 'w
 }
 
 /** The params of the root file and of its imports that the model asked for. */
-function paramsOf(context: Context, program: Program): readonly ResolvedParam[] {
+function paramsOf(context: Context, program: Program): readonly Param[] {
   for (const { kind, decl } of ownEntries(program)) if (kind === 'param') resolveParam(context, decl, program.root);
-  return [...context.params.values()].filter((one) => one !== 'being-resolved');
+  return [...context.params.values()].flatMap((one): readonly Param[] => {
+    if (one === 'being-resolved' || one.value.kind === 'poison') return [];
+    return [{ name: one.name, value: plain(one.value), from: one.from, ...(one.key === undefined ? {} : { key: one.key }), ...(one.decl.doc === undefined ? {} : { doc: one.decl.doc }) }];
+  });
 }
 
-/** The model that is meant: the one named, or the only one, or the only one that is not derived. */
-function chooseModel(context: Context, name: string | undefined): ModelDecl | undefined {
+function plain(value: Constant): Plain {
+  if (value.kind === 'list') return (value.items ?? []).flatMap((one) => (isPlain(one) ? [plain(one)] : []));
+  if (value.kind === 'int' || value.kind === 'float') {
+    const number = numberOf(value) ?? Number.NaN;
+    return Number.isFinite(number) ? number : number > 0 ? 'inf' : '-inf';
+  }
+  return value.value ?? '';
+}
+
+/** The model that is meant: the one named, else the first that is for the config and whose `require`s hold; with a checkpoint, the one whose weights are there. */
+function chooseModel(context: Context, options: BuildOptions): ModelDecl | undefined {
   const { root } = context.program;
+  const { model: name, tensors } = options;
   const env = moduleEnv(context, root);
   const models = ownEntries(context.program).flatMap((entry) => (entry.kind === 'model' ? [entry.decl] : []));
   const names = models.map((one) => one.name.text);
@@ -150,10 +180,17 @@ function chooseModel(context: Context, name: string | undefined): ModelDecl | un
     if (!found) fault(env, 'model-unknown', { file: root.file, name }, { fixes: didYouMean(name, names), notes: names.length > 0 ? [`it has ${names.join(', ')}`] : [] });
     return found;
   }
-  const defined = models.filter((one) => one.what.kind === 'defined');
-  const [only, ...others] = models.length === 1 ? models : defined;
-  if (!only) fault(env, 'no-model', { file: root.file });
-  else if (others.length > 0) fault(env, 'model-ambiguous', { file: root.file }, { notes: [`it has ${names.join(', ')}`], fixes: [{ text: `add --model ${only.name.text}` }] });
-  return others.length > 0 ? undefined : only;
+  const defined = models.length === 1 ? models : models.filter((one) => one.what.kind === 'defined');
+  const [first] = defined;
+  if (!first) fault(env, 'no-model', { file: root.file });
+  if (defined.length <= 1) return first;
+  const meant = defined.filter((one) => isFor(one, context.config));
+  const holding = meant.filter((one) => refusals(context, one).length === 0);
+  if (holding.length === 1 || (holding.length > 0 && !tensors)) return holding[0];
+  if (holding.length > 1) {
+    const complete = holding.filter((one) => buildModel(context.program, { ...options, model: one.name.text }).model);
+    if (complete.length <= 1) return complete[0] ?? holding[0];
+    fault(env, 'model-ambiguous', { file: root.file }, { notes: [`the checkpoint fits ${complete.map((one) => one.name.text).join(', ')}`], fixes: [{ text: `add --model ${complete[0]?.name.text ?? ''}` }] });
+  } else context.diagnostics.push(...new Map((meant.length > 0 ? meant : defined).flatMap((one) => refusals(context, one)).map((one) => [one.message, one])).values());
+  return undefined;
 }
-
