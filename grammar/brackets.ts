@@ -3,35 +3,35 @@
 import type { IToken, TokenType } from 'chevrotain';
 import * as t from './tokens.ts';
 
-const closerOf: ReadonlyMap<TokenType, TokenType> = new Map([
+const pairs: ReadonlyMap<TokenType, TokenType> = new Map([
   [t.BraceOpen, t.BraceClose],
   [t.ParenOpen, t.ParenClose],
   [t.BracketOpen, t.BracketClose],
 ]);
-const closers: ReadonlySet<TokenType> = new Set(closerOf.values());
+const closers: ReadonlySet<TokenType> = new Set(pairs.values());
+const closerNames: ReadonlySet<string> = new Set([...closers].map((type) => type.name));
 
-/** Whether a token closes a bracket. */
-export function isCloser(type: TokenType): boolean {
-  return closers.has(type);
+/** Whether a token of this name closes a bracket. */
+export function isCloser(name: string): boolean {
+  return closerNames.has(name);
+}
+
+/** The name of the token that closes an opening bracket. */
+export function closerOf(opener: IToken): string | undefined {
+  return pairs.get(opener.tokenType)?.name;
 }
 
 /** The brackets open before token `end`, outermost first; a closer that fits none of them is passed over. */
-function openBefore(tokens: readonly IToken[], end: number): IToken[] {
+export function openersAt(tokens: readonly IToken[], end: number): readonly IToken[] {
   const open: IToken[] = [];
   for (const token of tokens.slice(0, end)) {
-    if (closerOf.has(token.tokenType)) open.push(token);
+    if (pairs.has(token.tokenType)) open.push(token);
     else if (closers.has(token.tokenType)) {
-      const mate = open.findLastIndex((one) => closerOf.get(one.tokenType) === token.tokenType);
+      const mate = open.findLastIndex((one) => pairs.get(one.tokenType) === token.tokenType);
       if (mate >= 0) open.length = mate;
     }
   }
   return open;
-}
-
-/** The innermost bracket open before token `end`, where `closer` is what would close it. */
-export function openerOf(tokens: readonly IToken[], end: number, closer: string): IToken | undefined {
-  const opener = openBefore(tokens, end).at(-1);
-  return opener && closerOf.get(opener.tokenType)?.name === closer ? opener : undefined;
 }
 
 /** The brackets that nothing in the text closes. */
@@ -39,9 +39,9 @@ export function unclosed(tokens: readonly IToken[]): ReadonlySet<IToken> {
   const open: IToken[] = [];
   const left = new Set<IToken>();
   for (const token of tokens) {
-    if (closerOf.has(token.tokenType)) open.push(token);
+    if (pairs.has(token.tokenType)) open.push(token);
     else if (closers.has(token.tokenType)) {
-      const mate = open.findLastIndex((one) => closerOf.get(one.tokenType) === token.tokenType);
+      const mate = open.findLastIndex((one) => pairs.get(one.tokenType) === token.tokenType);
       if (mate < 0) continue;
       for (const skipped of open.splice(mate).slice(1)) left.add(skipped);
     }
@@ -68,7 +68,7 @@ export function tooDeep(tokens: readonly IToken[]): IToken | undefined {
   let base = 0;
   for (const token of tokens) {
     const type = token.tokenType;
-    if (closerOf.has(type)) {
+    if (pairs.has(type)) {
       outer.push({ base, depth });
       depth += bracketWeight;
       base = depth;

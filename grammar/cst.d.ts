@@ -373,7 +373,8 @@ export interface BodyCstNode extends CstNode {
 export type BodyCstChildren = {
   BRACE_OPEN: IToken[];
   member?: MemberCstNode[];
-  forwardDecl: ForwardDeclCstNode[];
+  Forward: IToken[];
+  equation: EquationCstNode[];
   weightsDecl?: WeightsDeclCstNode[];
   BRACE_CLOSE: IToken[];
 };
@@ -451,19 +452,19 @@ export type PartDeclCstChildren = {
   value: ValueCstNode[];
 };
 
-export interface ForwardDeclCstNode extends CstNode {
-  name: "forwardDecl";
-  children: ForwardDeclCstChildren;
+export interface EquationCstNode extends CstNode {
+  name: "equation";
+  children: EquationCstChildren;
 }
 
-export type ForwardDeclCstChildren = {
-  Forward: IToken[];
+export type EquationCstChildren = {
   formals: FormalsCstNode[];
   ARROW: IToken[];
   results: ResultsCstNode[];
   BRACE_OPEN: IToken[];
   statement?: StatementCstNode[];
-  returnStatement: ReturnStatementCstNode[];
+  Return: IToken[];
+  returns: ReturnsCstNode[];
   BRACE_CLOSE: IToken[];
 };
 
@@ -503,13 +504,12 @@ export type StatementCstChildren = {
   expr: ExprCstNode[];
 };
 
-export interface ReturnStatementCstNode extends CstNode {
-  name: "returnStatement";
-  children: ReturnStatementCstChildren;
+export interface ReturnsCstNode extends CstNode {
+  name: "returns";
+  children: ReturnsCstChildren;
 }
 
-export type ReturnStatementCstChildren = {
-  Return: IToken[];
+export type ReturnsCstChildren = {
   expr: ExprCstNode[];
   COMMA?: IToken[];
 };
@@ -602,7 +602,8 @@ export type TrainDeclCstChildren = {
   Of: IToken[];
   BRACE_OPEN: IToken[];
   setting?: SettingCstNode[];
-  forwardDecl: ForwardDeclCstNode[];
+  Forward: IToken[];
+  equation: EquationCstNode[];
   BRACE_CLOSE: IToken[];
 };
 
@@ -645,11 +646,11 @@ export interface ICstNodeVisitor<IN, OUT> extends ICstVisitor<IN, OUT> {
   requirement(children: RequirementCstChildren, param?: IN): OUT;
   weightDecl(children: WeightDeclCstChildren, param?: IN): OUT;
   partDecl(children: PartDeclCstChildren, param?: IN): OUT;
-  forwardDecl(children: ForwardDeclCstChildren, param?: IN): OUT;
+  equation(children: EquationCstChildren, param?: IN): OUT;
   results(children: ResultsCstChildren, param?: IN): OUT;
   namedResult(children: NamedResultCstChildren, param?: IN): OUT;
   statement(children: StatementCstChildren, param?: IN): OUT;
-  returnStatement(children: ReturnStatementCstChildren, param?: IN): OUT;
+  returns(children: ReturnsCstChildren, param?: IN): OUT;
   weightsDecl(children: WeightsDeclCstChildren, param?: IN): OUT;
   binding(children: BindingCstChildren, param?: IN): OUT;
   modelDecl(children: ModelDeclCstChildren, param?: IN): OUT;

@@ -24,6 +24,8 @@ const byRule: Readonly<Record<string, readonly string[]>> = {
   mixture: ['`by`', 'settings such as `{ score = … }`'],
   repeat: [...value, 'a table such as `{ key: … }`'],
   table: ['a row such as `key: …`'],
+  index: [expression, '`..`'],
+  returns: [expression],
   row: ['a string', 'a number', '`true`', '`false`'],
 };
 
@@ -43,9 +45,9 @@ const byToken: Readonly<Record<string, readonly string[]>> = {
   'body Forward': ['a part such as `name = …`', '`weight`', '`require`', '`shared`', '`forward`'],
   'trainDecl Forward': [setting, '`forward`'],
   'weightDecl COLON': ['`:`', '`,`'],
-  'returnStatement Return': ['a statement such as `name = …`', '`return`'],
+  'equation Return': ['a statement such as `name = …`', '`return`'],
   'statement ASSIGN': ['`=`', '`,`'],
-  'forwardDecl BRACE_CLOSE': ['`}`', '`,`'],
+  'equation BRACE_CLOSE': ['`}`', '`,`'],
   'settings BRACE_CLOSE': [setting, '`}`'],
   'table BRACE_CLOSE': ['a row such as `key: …`', '`}`'],
   'weightsDecl BRACE_CLOSE': ['a binding such as `path <- "name"`', '`}`'],
@@ -58,10 +60,10 @@ const byToken: Readonly<Record<string, readonly string[]>> = {
 const labels: ReadonlyMap<string, string> = new Map(t.vocabulary.map((one) => [one.name, one.LABEL ?? one.name]));
 const reserved: ReadonlySet<TokenType> = new Set(t.reservedWords);
 
-/** What could have stood where `failure` happened, most likely first. `rules` are those being read, outermost first. */
-export function expectedAt(failure: Failure, rules: readonly string[], found: IToken | undefined): readonly string[] {
-  const rule = failure.rule === 'forwardDecl' && failure.expected[0] === t.Forward.name ? (rules.at(-2) ?? failure.rule) : failure.rule;
-  const listed = failure.single ? byToken[`${rule} ${failure.expected[0]}`] : byRule[rule];
+/** What could have stood where `failure` happened, most likely first. */
+export function expectedAt(failure: Failure, found: IToken | undefined): readonly string[] {
+  const listed = failure.single ? byToken[`${failure.rule} ${failure.expected[0]}`] : byRule[failure.rule];
+  if (failure.rule === 'formals' && found && reserved.has(found.tokenType)) return [wordFor(t.Name.name, found), '`)`'];
   return listed ?? failure.expected.map((name) => wordFor(name, found));
 }
 

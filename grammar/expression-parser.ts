@@ -1,14 +1,21 @@
 /** The inner half of the grammar: values, paths, types and expressions. `parser.ts` adds the declarations on top. */
 
-import type { IParserConfig } from 'chevrotain';
+import type { IParserConfig, TokenType } from 'chevrotain';
 import { CstParser } from './chevrotain.ts';
 import { errorMessages } from './messages.ts';
 import * as t from './tokens.ts';
+
+const openers: ReadonlySet<TokenType> = new Set([t.BraceOpen, t.ParenOpen, t.BracketOpen]);
 
 /** The rules of everything that stands inside a declaration. */
 export class ExpressionParser extends CstParser {
   constructor(config: IParserConfig) {
     super(t.vocabulary, { maxLookahead: 2, recoveryEnabled: true, nodeLocationTracking: 'onlyOffset', errorMessageProvider: errorMessages, ...config });
+  }
+
+  /** An opening bracket made up for recovery would have the parser read what follows as its content. */
+  override canTokenTypeBeInsertedInRecovery(type: TokenType): boolean {
+    return !openers.has(type);
   }
 
   protected readonly value = this.RULE('value', () => {

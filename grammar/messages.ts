@@ -31,3 +31,29 @@ function encode(failure: Failure): string {
 function firsts(paths: readonly (readonly TokenType[])[]): string[] {
   return [...new Set(paths.flatMap((path) => path[0]?.name ?? []))];
 }
+
+/** Thrown where a text fails so often that reading on is not worth the time. */
+export class GaveUp extends Error {}
+
+/** Messages that give up after so many failures; `restart` begins to count again. Every recovery costs stack, and a search of what is left of the text. */
+export function messagesUpTo(limit: number): { readonly provider: IParserErrorMessageProvider; restart(): void } {
+  let count = 0;
+  const counted =
+    <O>(build: (options: O) => string) =>
+    (options: O): string => {
+      if (++count > limit) throw new GaveUp();
+      return build(options);
+    };
+  const provider: IParserErrorMessageProvider = {
+    buildMismatchTokenMessage: counted(errorMessages.buildMismatchTokenMessage),
+    buildNotAllInputParsedMessage: counted(errorMessages.buildNotAllInputParsedMessage),
+    buildNoViableAltMessage: counted(errorMessages.buildNoViableAltMessage),
+    buildEarlyExitMessage: counted(errorMessages.buildEarlyExitMessage),
+  };
+  return {
+    provider,
+    restart() {
+      count = 0;
+    },
+  };
+}

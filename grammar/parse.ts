@@ -4,7 +4,8 @@ import type { IToken } from 'chevrotain';
 import type { Comment, File } from './ast.ts';
 import { tooDeep } from './brackets.ts';
 import type { FileCstNode } from './cst.d.ts';
-import { type Fault, lexerFaults, parserFaults } from './faults.ts';
+import { type Fault, isLonePoint, lexerFaults, parserFaults } from './faults.ts';
+import { GaveUp, messagesUpTo } from './messages.ts';
 import { MoeParser } from './parser.ts';
 import { readFile } from './read.ts';
 import type { Span } from './span.ts';
@@ -21,7 +22,8 @@ export interface Parsed {
 const characterLimit = 500_000;
 const tokenLimit = 100_000;
 
-const parser = new MoeParser({ skipValidations: true });
+const messages = messagesUpTo(500);
+const parser = new MoeParser({ skipValidations: true, errorMessageProvider: messages.provider });
 
 /** Reads the text of a `.moe` file; `file` is the name that spans carry. */
 export function parse(text: string, file: string): Parsed {
@@ -40,11 +42,23 @@ export function parse(text: string, file: string): Parsed {
 
   const comments = (groups['comments'] ?? []).map((token) => comment(token, file));
   const unread = lexerFaults(errors, tokens, text, file);
-  parser.input = tokens;
-  const tree = parser.file() as FileCstNode | undefined;
-  const faults = [...unread, ...parserFaults(parser.errors, tokens, unread, file)].sort((a, b) => a.span.start - b.span.start);
+  const read = tokens.filter((_, i) => !isLonePoint(tokens, i));
+  const tree = treeOf(read);
+  const faults = [...unread, ...parserFaults(parser.errors, read, unread, file)].sort((a, b) => a.span.start - b.span.start);
   const ast = tree ? readFile(tree, { file, doc: (start) => docAbove(start, comments, text) }, text.length) : empty(text, file);
   return { ast, faults, comments };
+}
+
+/** The CST of a file, or undefined where it is too broken to have one; the parser keeps the errors. */
+function treeOf(tokens: IToken[]): FileCstNode | undefined {
+  messages.restart();
+  parser.input = tokens;
+  try {
+    return parser.file() as FileCstNode | undefined;
+  } catch (error) {
+    if (error instanceof GaveUp) return undefined;
+    throw error;
+  }
 }
 
 function tooLong(start: number, found: string, limit: string, file: string): Fault {

@@ -1,6 +1,6 @@
 /** The grammar: one rule per property, in the order of LANGUAGE.md. It yields a CST and knows nothing of meaning. */
 
-import type { IParserConfig } from 'chevrotain';
+import type { IParserConfig, TokenType } from 'chevrotain';
 import { ExpressionParser } from './expression-parser.ts';
 import * as t from './tokens.ts';
 
@@ -8,7 +8,8 @@ import * as t from './tokens.ts';
  * The parser of `.moe` files: LL(2), with recovery.
  *
  * Where two alternatives share a soft word (`shared weight`, `shared = …`) they are written out in full, because the generator
- * looks into an option only as far as the option itself goes.
+ * looks into an option only as far as the option itself goes. `forward` and `return` stand before their rules, not in them:
+ * a repetition recovers at its next element only if a token, not a rule, comes after it.
  */
 export class MoeParser extends ExpressionParser {
   constructor(config: IParserConfig = {}) {
@@ -70,8 +71,9 @@ export class MoeParser extends ExpressionParser {
 
   private readonly body = this.RULE('body', () => {
     this.CONSUME(t.BraceOpen);
-    this.MANY(() => this.SUBRULE(this.member));
-    this.SUBRULE(this.forwardDecl);
+    this.MANY({ GATE: () => this.beginsMember(), DEF: () => this.SUBRULE(this.member) });
+    this.CONSUME(t.Forward);
+    this.SUBRULE(this.equation);
     this.OPTION(() => this.SUBRULE(this.weightsDecl));
     this.CONSUME(t.BraceClose);
   });
@@ -134,14 +136,14 @@ export class MoeParser extends ExpressionParser {
     this.SUBRULE(this.value);
   });
 
-  private readonly forwardDecl = this.RULE('forwardDecl', () => {
-    this.CONSUME(t.Forward);
+  private readonly equation = this.RULE('equation', () => {
     this.SUBRULE(this.formals);
     this.CONSUME(t.Arrow);
     this.SUBRULE(this.results);
     this.CONSUME(t.BraceOpen);
-    this.MANY(() => this.SUBRULE(this.statement));
-    this.SUBRULE(this.returnStatement);
+    this.MANY({ GATE: () => !this.beginsItem(), DEF: () => this.SUBRULE(this.statement) });
+    this.CONSUME(t.Return);
+    this.SUBRULE(this.returns);
     this.CONSUME(t.BraceClose);
   });
 
@@ -171,8 +173,7 @@ export class MoeParser extends ExpressionParser {
     this.SUBRULE(this.expr);
   });
 
-  private readonly returnStatement = this.RULE('returnStatement', () => {
-    this.CONSUME(t.Return);
+  private readonly returns = this.RULE('returns', () => {
     this.AT_LEAST_ONE_SEP({ SEP: t.Comma, DEF: () => this.SUBRULE(this.expr) });
   });
 
@@ -238,10 +239,27 @@ export class MoeParser extends ExpressionParser {
     this.CONSUME(t.Of);
     this.CONSUME1(t.Name);
     this.CONSUME(t.BraceOpen);
-    this.MANY(() => this.SUBRULE(this.setting));
-    this.SUBRULE(this.forwardDecl);
+    this.MANY({ GATE: () => !this.beginsItem(), DEF: () => this.SUBRULE(this.setting) });
+    this.CONSUME(t.Forward);
+    this.SUBRULE(this.equation);
     this.CONSUME(t.BraceClose);
   });
+
+  /**
+   * Whether a member begins here. The rule itself would decide the same, but would fail without taking a token where
+   * none does, and a repetition that is stuck does not recover.
+   */
+  private beginsMember(): boolean {
+    const [first, second] = [this.LA(1).tokenType, this.LA(2).tokenType];
+    if (first === t.Shared && second === t.Weight) return true;
+    return first === t.Require || first === t.Weight || (isName(first) && (second === t.Assign || (first === t.Shared && isName(second))));
+  }
+
+  /** Whether a soft word begins a model or a training here: inside a block, where its closing bracket is missing. */
+  private beginsItem(): boolean {
+    const first = this.LA(1).tokenType;
+    return (first === t.Model || first === t.Train) && isName(this.LA(2).tokenType);
+  }
 
   /** `a, b, c`: at most once in a rule. */
   private names(): void {
@@ -252,4 +270,8 @@ export class MoeParser extends ExpressionParser {
   private strings(): void {
     this.AT_LEAST_ONE_SEP({ SEP: t.Comma, DEF: () => this.CONSUME(t.StringToken, { LABEL: 'strings' }) });
   }
+}
+
+function isName(type: TokenType): boolean {
+  return type === t.Name || (type.CATEGORIES ?? []).includes(t.Name);
 }

@@ -18,8 +18,9 @@ import {
   real,
   type Source,
   spanOf,
+  tokenSpan,
 } from './read-expression.ts';
-import type { Span } from './span.ts';
+import { join, type Span } from './span.ts';
 
 /**
  * The AST of a file that `parser.ts` has read.
@@ -73,9 +74,9 @@ function readLayer(node: cst.LayerDeclCstNode, source: Source): ast.LayerDecl | 
 
 function readBody(node: cst.BodyCstNode | undefined, within: Span, source: Source): ast.Body {
   const span = (node && spanOf(node, source)) ?? endOf(within);
-  const { member, forwardDecl, weightsDecl } = node ? parts(node) : {};
+  const { member, Forward, equation, weightsDecl } = node ? parts(node) : {};
   const weights = readFirst(weightsDecl, source, readWeights);
-  return { kind: 'body', span, members: readAll(member, source, readMember), forward: readForward(forwardDecl?.[0], span, source), ...(weights && { weights }) };
+  return { kind: 'body', span, members: readAll(member, source, readMember), forward: readForward(Forward?.[0], equation?.[0], span, source), ...(weights && { weights }) };
 }
 
 function readFormals(nodes: readonly cst.FormalsCstNode[] | undefined, source: Source): readonly ast.Formal[] {
@@ -124,10 +125,15 @@ function readPart(node: cst.PartDeclCstNode, span: Span, shared: boolean, source
   return name && of && { kind: 'part', span, ...docOf(span, source), shared, name, value: of };
 }
 
-function readForward(node: cst.ForwardDeclCstNode | undefined, within: Span, source: Source): ast.Forward {
-  const span = (node && spanOf(node, source)) ?? endOf(within);
-  const { formals, results, statement, returnStatement } = node ? parts(node) : {};
-  const last = returnStatement?.[0];
+function readForward(word: IToken | undefined, node: cst.EquationCstNode | undefined, within: Span, source: Source): ast.Forward {
+  const written = real(word);
+  const start = written && tokenSpan(written, source);
+  const stretch = (node && spanOf(node, source)) ?? start ?? endOf(within);
+  const span = start ? join(start, stretch) : stretch;
+  const { formals, results, statement, Return, returns } = node ? parts(node) : {};
+  const last = returns?.[0];
+  const returning = real(Return?.[0]);
+  const returned = (last && spanOf(last, source)) ?? endOf(span);
   return {
     kind: 'forward',
     span,
@@ -135,7 +141,7 @@ function readForward(node: cst.ForwardDeclCstNode | undefined, within: Span, sou
     results: readFirst(results, source, readResults) ?? [],
     statements: readAll(statement, source, readStatement),
     returns: last ? readAll(parts(last).expr, source, readExpr) : [],
-    returnSpan: (last && spanOf(last, source)) ?? endOf(span),
+    returnSpan: returning ? join(tokenSpan(returning, source), returned) : returned,
   };
 }
 
@@ -210,13 +216,21 @@ function readDerivation(node: cst.DerivationCstNode, source: Source): ast.Deriva
 }
 
 function readTrain(node: cst.TrainDeclCstNode, source: Source): ast.TrainDecl | undefined {
-  const { NAME, setting, forwardDecl } = parts(node);
+  const { NAME, setting, Forward, equation } = parts(node);
   const span = spanOf(node, source);
   const [first, second] = NAME ?? [];
   const name = first && readIdent(first, source);
   const of = second && readIdent(second, source);
   if (!span || !name || !of) return undefined;
-  return { kind: 'train', span, ...docOf(span, source), name, of, settings: readAll(setting, source, readSetting), forward: readForward(forwardDecl?.[0], span, source) };
+  return {
+    kind: 'train',
+    span,
+    ...docOf(span, source),
+    name,
+    of,
+    settings: readAll(setting, source, readSetting),
+    forward: readForward(Forward?.[0], equation?.[0], span, source),
+  };
 }
 
 function docOf(span: Span, source: Source): { readonly doc?: string } {
