@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
 import { stopFilter } from '../src/run/stop-text.ts';
 import { byteTokenizer, openTokenizer, type Tokenizer } from '../src/run/tokenizer.ts';
 import { fixture } from './fixtures.ts';
@@ -101,5 +104,60 @@ describe('stop texts', () => {
       }),
       { numRuns: 1000, seed: 2 },
     );
+  });
+});
+
+interface Said {
+  readonly chat?: string;
+  readonly texts: readonly { readonly text: string; readonly ids: readonly number[]; readonly bare: readonly number[]; readonly decoded: string }[];
+}
+
+describe.each(['byte-level', 'word-piece', 'unigram'])('a %s tokenizer, against the library that defines the format', (name) => {
+  const folder = fileURLToPath(new URL(`run/tokenizers/${name}`, import.meta.url));
+  const { texts } = JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8')) as Said;
+  const tokenizer = opened(folder);
+
+  it.each(texts)('takes %j apart and puts it together', ({ text, ids, bare, decoded }) => {
+    expect(tokenizer.encode(text)).toEqual(ids);
+    expect(tokenizer.encode(text, false)).toEqual(bare);
+    expect(tokenizer.decode(ids)).toBe(decoded);
+  });
+
+  it.each(texts)('streams %j after a prompt as it decodes the two together', ({ bare }) => {
+    const prompt = tokenizer.encode('We know', false);
+    const before = tokenizer.decode(prompt);
+    expect(before + streamed(tokenizer, prompt, bare).join('')).toBe(tokenizer.decode([...prompt, ...bare]));
+  });
+});
+
+it('the chat template is filled as the library fills it', () => {
+  const folder = fileURLToPath(new URL('run/tokenizers/byte-level', import.meta.url));
+  const { chat } = JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8')) as Said;
+  expect(opened(folder).chat([{ role: 'user', content: ' Who are you? ' }])).toEqual({ ok: true, value: chat, diagnostics: [] });
+});
+
+describe('a tokenizer that cannot be used', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'moec-test-'));
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const told = (files: Readonly<Record<string, string>>): readonly string[] => {
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    return openTokenizer({ kind: 'file', folder }).diagnostics.map(({ code }) => code);
+  };
+
+  it('is refused with a diagnostic', () => {
+    expect(told({})).toEqual(['tokenizer-missing']);
+    expect(told({ 'tokenizer.json': '{' })).toEqual(['json-unreadable']);
+    expect(told({ 'tokenizer.json': '{}' })).toEqual(['tokenizer-damaged']);
+    expect(told({ 'tokenizer.json': '{"model": {"type": "Unknown"}}' })).toEqual(['tokenizer-damaged']);
+    expect(openTokenizer(undefined).diagnostics.map(({ message }) => message)).toEqual(['there is no tokenizer with this model']);
+  });
+
+  it('and so is a chat template that stops', () => {
+    const text = readFileSync(new URL('run/tokenizers/byte-level/tokenizer.json', import.meta.url), 'utf8');
+    expect(told({ 'tokenizer.json': text, 'tokenizer_config.json': '{"chat_template": "{{ raise_exception(\'only one turn\') }}"}' })).toEqual([]);
+    expect(opened(folder).chat([{ role: 'user', content: 'Hi' }])).toMatchObject({
+      ok: false,
+      diagnostics: [{ code: 'chat-template-fails', message: 'the chat template cannot be used: only one turn' }],
+    });
   });
 });

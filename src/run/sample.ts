@@ -22,8 +22,9 @@ export function sample(logits: Float32Array, seen: ReadonlySet<number>, settings
   const scores = penalised(logits, seen, settings.repeatPenalty);
   const best = largest(scores);
   if (best < 0 || settings.temperature === 0) return best;
-  const order = descending(scores).slice(0, settings.topK > 0 ? settings.topK : scores.length);
   const top = scores[best] ?? 0;
+  const reachable = top - settings.temperature * (Math.log(scores.length) + tail);
+  const order = descending(scores, reachable).subarray(0, settings.topK > 0 ? settings.topK : scores.length);
   return draw(
     order,
     Float64Array.from(order, (token) => Math.exp(((scores[token] ?? 0) - top) / settings.temperature)),
@@ -57,14 +58,24 @@ function largest(scores: Float32Array): number {
   return Number.isFinite(top) ? best : -1;
 }
 
-/** Indices by falling score, ties by rising index. Score and index share one f64 key (32 bits that order as the f32 does, then 21 bits of index), which sorts natively. */
-function descending(scores: Float32Array): Int32Array {
+/** Nats below the sum of all weights at which even V tokens together weigh less than the 2^-24 that numbers to draw with are apart: no draw can reach them, so they need no sorting. */
+const tail = 25 * Math.LN2;
+
+/** Indices of scores from `least` on, by falling score, ties by rising index. Score and index share one f64 key (32 bits that order as the f32 does, then 21 bits of index), which sorts natively. */
+function descending(scores: Float32Array, least: number): Int32Array {
   const bits = new Int32Array(scores.buffer, scores.byteOffset, scores.length);
-  const keys = Float64Array.from(bits, (word, i) => {
+  const keys = new Float64Array(scores.length);
+  let count = 0;
+  for (let i = 0; i < scores.length; i++) {
+    if (!((scores[i] ?? Number.NaN) >= least)) continue;
+    const word = bits[i] ?? 0;
     const rising = word < 0 ? ~word : word ^ -2147483648;
-    return (~rising >>> 0) * 2 ** 21 + i;
-  }).sort();
-  return Int32Array.from(keys, (key) => key % 2 ** 21);
+    keys[count++] = (~rising >>> 0) * 2 ** 21 + i;
+  }
+  const sorted = keys.subarray(0, count).sort();
+  const order = new Int32Array(count);
+  for (let i = 0; i < count; i++) order[i] = (sorted[i] ?? 0) % 2 ** 21;
+  return order;
 }
 
 /** Draws from `weights` (falling, not normalised) after cutting by top-p and then min-p. Mass in front of a token decides whether top-p keeps it, so the first always stays. */
