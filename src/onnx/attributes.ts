@@ -94,3 +94,15 @@ function textsOf(list: readonly Uint8Array[]): readonly string[] | undefined {
   const texts = list.map(textOf);
   return texts.length > 0 && texts.every((one) => one !== undefined) ? texts : undefined;
 }
+
+/** The attribute with its kind stated; the first versions of the format left that to be seen from which field is there. */
+export function typedAttribute(attribute: AttributeProto): AttributeProto {
+  if (attribute.type) return attribute;
+  const [, type] = fields.find(([field]) => attribute[field] !== undefined) ?? [];
+  return type === undefined ? attribute : { ...attribute, type };
+}
+
+const fields = [
+  ['f', attributeTypes.float], ['i', attributeTypes.int], ['s', attributeTypes.string], ['t', attributeTypes.tensor], ['g', attributeTypes.graph], ['floats', attributeTypes.floats],
+  ['ints', attributeTypes.ints], ['strings', attributeTypes.strings], ['tensors', attributeTypes.tensors], ['graphs', attributeTypes.graphs],
+] as const;

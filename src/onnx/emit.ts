@@ -2,16 +2,14 @@
 
 import { Bug } from '../diagnostics/bug.ts';
 import { constant } from '../graph/constant.ts';
-import { constant as sizeOf, type Dim, show } from '../graph/dim.ts';
 import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import type { NdArray } from '../graph/nd-array.ts';
-import type { TensorType } from '../graph/type.ts';
 import { attributeOf } from './attributes.ts';
-import { dataTypes } from './dtype.ts';
 import type { Extras } from './extras.ts';
-import { type AttributeProto, attributeTypes, type Dimension, type GraphProto, type NodeProto, type TensorProto, type TypeProto, type ValueInfoProto } from './messages.ts';
-import { directResults, type Names } from './names.ts';
+import { type AttributeProto, attributeTypes, type GraphProto, type NodeProto, type TensorProto, type ValueInfoProto } from './messages.ts';
+import { directResults, type Names, passesOn } from './names.ts';
 import { tensorOf } from './tensor.ts';
+import { typeProto } from './type-proto.ts';
 
 /** What writing a graph needs from around it. */
 export interface Scope {
@@ -38,7 +36,7 @@ export function emitGraph(graph: Graph, scope: Scope, main: boolean): GraphProto
   const direct = directResults(graph);
   const node = emitNodes(graph, scope);
   const output = graph.outputs.map(({ name, value }): ValueInfoProto => {
-    if (direct.get(name) === value) return valueInfo(scope.names.of(value), value, scope);
+    if (direct.get(name) === value || (main && passesOn(graph, name, value))) return valueInfo(scope.names.of(value), value, scope);
     const outgoing = main ? name : scope.names.fresh(name);
     node.push({ input: [scope.names.of(value)], output: [outgoing], name: outgoing, opType: 'Identity' });
     return { name: outgoing, ...(value.type ? { type: typeProto(value.type) } : {}) };
@@ -112,14 +110,4 @@ function valueInfo(name: string, value: Value, { extras }: Scope): ValueInfoProt
 function innerTypes(graph: Graph, results: ReadonlySet<Value>, scope: Scope): readonly ValueInfoProto[] {
   const inner = graph.nodes.flatMap((node) => (node.op === constant ? [] : node.outputs)).filter((value) => !results.has(value) && scope.names.of(value) !== '');
   return inner.filter((value) => value.type || scope.extras.values.has(value)).map((value) => valueInfo(scope.names.of(value), value, scope));
-}
-
-/** The type as onnx.proto has it; a size that is no number becomes a `dim_param`. */
-export function typeProto({ dtype, dims }: TensorType): TypeProto {
-  return { tensorType: { elemType: dataTypes[dtype], shape: { dim: dims.map(dimension) } } };
-}
-
-function dimension(size: Dim): Dimension {
-  const known = sizeOf(size);
-  return known === undefined ? { dimParam: show(size) } : { dimValue: known };
 }

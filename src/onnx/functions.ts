@@ -7,7 +7,7 @@ import { attributeOf } from './attributes.ts';
 import { emitNodes, type Scope } from './emit.ts';
 import type { Extras } from './extras.ts';
 import type { FunctionProto, OperatorSetIdProto } from './messages.ts';
-import { directResults, nameGraph } from './names.ts';
+import { directResults, nameGraph, passesOn } from './names.ts';
 
 /** A function local to a model. A node calls it by `foreign(name, domain)`. */
 export interface FunctionGraph {
@@ -21,6 +21,10 @@ export interface FunctionGraph {
   /** Attributes a call may leave out. */
   readonly defaults?: ForeignAttrs;
   readonly metadata?: Readonly<Record<string, string>>;
+  /** Versions of the domains its nodes are from; the model's own where left out. Some runtimes hold bodies to the model's versions whatever stands here. */
+  readonly opsets?: Readonly<Record<string, number>>;
+  /** What an imported file says beyond this. */
+  readonly extra?: Partial<FunctionProto>;
 }
 
 /** The function as onnx.proto has it, with the domains it uses. */
@@ -35,23 +39,27 @@ export function emitFunction(fn: FunctionGraph, opsets: (domains: ReadonlySet<st
   const scope: Scope = { names, initializer: refuse, extras, domains, initializers: false, types: false };
   const node = emitNodes(graph, scope);
   const direct = directResults(graph);
-  for (const { name, value } of graph.outputs) {
-    if (direct.get(name) !== value) node.push({ input: [names.of(value)], output: [name], name, opType: 'Identity' });
-  }
+  const output = graph.outputs.map(({ name, value }) => {
+    if (direct.get(name) === value) return name;
+    const outgoing = passesOn(graph, name, value) ? names.fresh(name) : name;
+    node.push({ input: [names.of(value)], output: [outgoing], name: outgoing, opType: 'Identity' });
+    return outgoing;
+  });
   for (const domain of domains) all.add(domain);
   all.add(fn.domain);
   const [name = '', overload] = fn.name.split(':');
   const defaults = Object.entries(fn.defaults ?? {}).flatMap(([key, attr]) => attributeOf(key, attr) ?? []);
   const metadataProps = Object.entries(fn.metadata ?? {}).map(([key, value]) => ({ key, value }));
   return {
+    ...fn.extra,
     name,
     input: graph.inputs.map((input) => names.of(input)),
-    output: graph.outputs.map((output) => output.name),
+    output,
     ...(fn.attributes?.length ? { attribute: fn.attributes } : {}),
     ...(defaults.length > 0 ? { attributeProto: defaults } : {}),
     node,
     ...(graph.doc === undefined ? {} : { docString: graph.doc }),
-    opsetImport: opsets(domains),
+    opsetImport: fn.opsets ? Object.entries(fn.opsets).map(([one, version]) => ({ domain: one, version })) : opsets(domains),
     domain: fn.domain,
     ...(overload === undefined ? {} : { overload }),
     ...(metadataProps.length > 0 ? { metadataProps } : {}),

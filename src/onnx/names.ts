@@ -29,7 +29,9 @@ export function nameGraph(graph: Graph): Names {
   };
   for (const input of graph.inputs) reserve(input, input.name);
   const own = directResults(graph);
-  for (const { name, value } of graph.outputs) reserve(own.get(name) === value ? value : undefined, name);
+  for (const { name, value } of graph.outputs) {
+    if (!passesOn(graph, name, value)) reserve(own.get(name) === value ? value : undefined, name);
+  }
 
   const read = valuesRead(graph);
   const give = (value: Value): void => {
@@ -53,6 +55,11 @@ export function nameGraph(graph: Graph): Names {
       return name;
     },
   };
+}
+
+/** Whether a result is an input under the input's own name. */
+export function passesOn(graph: Graph, name: string, value: Value): boolean {
+  return value.name === name && graph.inputs.includes(value);
 }
 
 /** Results that a node of this very graph makes, by the first name each goes out under; the others need an `Identity`. */

@@ -136,6 +136,24 @@ const reasons: ReadonlyMap<string, string> = new Map([
   ['EACCES', 'permission denied'], ['EPERM', 'permission denied'], ['ENOENT', 'it is not there'], ['EISDIR', 'it is a folder'], ['EIO', 'the disk reports an error'], ['EMFILE', 'too many files are open'],
 ]);
 
+/** Tensors of files in any other format, once somebody knows where each lies. */
+export function openTensors(folder: string, list: readonly TensorInfo[]): Outcome<Checkpoint> {
+  const handles = fileHandles();
+  const diagnostics: Diagnostic[] = [];
+  for (const { name, file, offset, length } of list) {
+    try {
+      const bytes = handles.size(file);
+      if (offset + length > bytes) diagnostics.push(diagnose('tensor-out-of-file', { tensor: quote(name), file, from: offset, to: offset + length, bytes }));
+    } catch (error) {
+      diagnostics.push(error instanceof ReadFault ? error.diagnostic : unreadable(file, error));
+    }
+    if (diagnostics.length >= 10) break;
+  }
+  if (diagnostics.length === 0) return { ok: true, value: checkpointOf(folder, new Map(list.map((tensor) => [tensor.name, tensor])), handles), diagnostics };
+  handles.close();
+  return { ok: false, diagnostics };
+}
+
 function checkpointOf(folder: string, tensors: ReadonlyMap<string, TensorInfo>, handles: FileHandles): Checkpoint {
   return {
     folder,

@@ -1,4 +1,4 @@
-/** Diagnostics of the weights: checkpoints that cannot be read, and data that cannot be written. */
+/** Diagnostics of the weights: checkpoints and models of ONNX that cannot be read, and data that cannot be written. */
 
 import { text } from '../template.ts';
 
@@ -111,6 +111,28 @@ right: both files beside the index`,
     explanation: `The index and the files it lists are not of one checkpoint: one of them was replaced by another version.
 wrong: an index of one revision beside the files of another
 right: all files of the same revision`,
+  },
+  'onnx-unreadable': {
+    severity: 'error',
+    message: text`${'file'} is no model of ONNX: ${'reason'}`,
+    explanation: `A model of ONNX is one message in the wire form of protobuf. These bytes end too early or are something else.
+wrong: a pointer of git-lfs in place of \`model.onnx\`
+right: the file itself, \`git lfs pull\``,
+  },
+  'onnx-not-understood': {
+    severity: 'error',
+    message: text`${'file'} cannot be read as a graph: ${'reason'}`,
+    explanation: `The file is a model of ONNX, but its graph does not hold together, or uses a part of the format that moec has no place for.
+wrong: a node that reads a value that only a later node makes
+right: the same nodes in the order they are computed in; \`onnx.checker.check_model\` tells where it is not`,
+  },
+  'input-default-fixed': {
+    severity: 'warning',
+    message: text`${'input'} of ${'file'} is an input with a default; moec takes the default as a constant`,
+    explanation: `ONNX allows an input that may be left out and then has the value of a weight. Such inputs were how weights were written before IR 4, and few
+runtimes let them be given. moec reads them as weights.
+wrong: feeding a weight by the name of such an input
+right: a model exported with \`keep_initializers_as_inputs=False\``,
   },
   'cannot-write': {
     severity: 'error',

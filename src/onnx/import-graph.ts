@@ -1,0 +1,203 @@
+/** GraphProto and the nodes of functions to graphs: the part of reading that models and functions share. */
+
+import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
+import { foreign } from '../graph/foreign.ts';
+import { type Graph, type Value, value, type Weight } from '../graph/graph.ts';
+import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
+import type { ForeignAttr } from '../graph/onnx.ts';
+import { bytesOf, type DType, tensor } from '../graph/type.ts';
+import { attrOf, rawAttribute, typedAttribute } from './attributes.ts';
+import { dtypeOf } from './dtype.ts';
+import { type AttributeProto, attributeTypes, type GraphProto, type NodeProto, type TensorProto, type ValueInfoProto } from './messages.ts';
+import { arrayOf, sizesOf } from './tensor.ts';
+import { typeOf, typeProto } from './type-proto.ts';
+import { encode } from './wire.ts';
+
+/** Where the bytes of an initializer lie. */
+export interface ImportedTensor {
+  /** As sources name it. */
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+  /** The file, relative to the model's folder; absent where the bytes stand in the model itself. */
+  readonly location?: string;
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** Why a graph cannot be read; caught where the import began. */
+export class Refusal extends Error {}
+
+/** What reading collects beside the graph. */
+export interface Gathered {
+  readonly graphs: Map<Graph, Partial<GraphProto>>;
+  readonly nodes: Map<Value, Partial<NodeProto>>;
+  readonly values: Map<Value, Partial<ValueInfoProto>>;
+  readonly tensors: Map<Value, Partial<TensorProto>>;
+  readonly stored: Map<string, ImportedTensor>;
+  /** Inputs that came with a default. */
+  readonly defaults: string[];
+  /** Where the model's bytes begin in their buffer. */
+  readonly base: number;
+}
+
+/** Names as they are visible at some place: those of the graph, then those around it. */
+export interface Scope {
+  readonly own: Map<string, Value>;
+  readonly outer?: Scope;
+}
+
+/** Initializers of so few numbers become constants, which passes fold. */
+const constantUpTo = 64;
+
+/** A graph, its values known by their names. */
+export function readGraph(message: GraphProto, gathered: Gathered, outer: Scope | undefined): Graph {
+  const scope: Scope = { own: new Map(), ...(outer ? { outer } : {}) };
+  const initializers = message.initializer ?? [];
+  const held = new Set(initializers.map(({ name }) => name ?? ''));
+  const given = (message.input ?? []).filter(({ name }) => !held.has(name ?? ''));
+  gathered.defaults.push(...(message.input ?? []).flatMap(({ name }) => (name !== undefined && held.has(name) ? [name] : [])));
+  const inputs = given.map((info) => define(info.name ?? '', scope, info, gathered));
+  const build = graphBuilder();
+  const weights = initializers.flatMap((one) => readInitializer(one, scope, build, gathered) ?? []);
+  for (const one of message.sparseInitializer ?? []) readConstant(one.values?.name ?? '', { name: 'sparse_value', type: attributeTypes.sparseTensor, sparseTensor: one }, scope, build);
+  const types = new Map([...(message.valueInfo ?? []), ...(message.output ?? [])].map((info) => [info.name ?? '', info]));
+  readNodes(message.node ?? [], types, scope, build, gathered);
+  const twice = (message.output ?? []).find(({ name }, i, all) => all.findIndex((other) => other.name === name) !== i);
+  if (twice) throw new Refusal(`two results are called \`${twice.name}\``);
+  const outputs = (message.output ?? []).map(({ name = '' }) => ({ name, value: lookUp(name, scope, 'a result') }));
+  const graph = build.finish({ name: message.name ?? '', ...(message.docString ? { doc: message.docString } : {}), inputs, outputs, weights });
+  const { quantizationAnnotation, metadataProps, unknown } = message;
+  const extra = present({ quantizationAnnotation, metadataProps, unknown });
+  if (extra) gathered.graphs.set(graph, extra);
+  return graph;
+}
+
+/** The fields that are there; undefined where none is. */
+export function present<T extends object>(fields: T): { readonly [K in keyof T]?: Exclude<T[K], undefined> } | undefined {
+  const there = Object.entries(fields).filter(([, content]) => content !== undefined);
+  return there.length === 0 ? undefined : (Object.fromEntries(there) as { readonly [K in keyof T]?: Exclude<T[K], undefined> });
+}
+
+/** A new value under a name of the file, with what the file says about it. */
+export function define(name: string, scope: Scope, info: ValueInfoProto | undefined, gathered: Gathered): Value {
+  if (scope.own.has(name)) throw new Refusal(`\`${name}\` is made twice`);
+  const type = info?.type && typeOf(info.type, name);
+  const made = value(name, type);
+  if (name !== '') scope.own.set(name, made);
+  if (!info) return made;
+  const lost = info.type && !(type && sameBytes(encode('TypeProto', typeProto(type)), encode('TypeProto', info.type)));
+  const extra = present({ type: lost ? info.type : undefined, docString: info.docString, metadataProps: info.metadataProps, unknown: info.unknown });
+  if (extra) gathered.values.set(made, extra);
+  return made;
+}
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
+
+function lookUp(name: string, scope: Scope, reader: string): Value {
+  for (let at: Scope | undefined = scope; at; at = at.outer) {
+    const found = at.own.get(name);
+    if (found) return found;
+  }
+  throw new Refusal(`${reader} reads \`${name}\`, which nothing before it makes`);
+}
+
+/** The nodes in order, each result under its name. */
+export function readNodes(nodes: readonly NodeProto[], types: ReadonlyMap<string, ValueInfoProto>, scope: Scope, build: GraphBuilder, gathered: Gathered): void {
+  for (const node of nodes) {
+    const array = constantOf(node);
+    const [first] = node.output ?? [];
+    if (array && first) scope.own.set(first, build.constant(array, first));
+    else readNode(node, types, scope, build, gathered);
+  }
+}
+
+function readNode(node: NodeProto, types: ReadonlyMap<string, ValueInfoProto>, scope: Scope, build: GraphBuilder, gathered: Gathered): void {
+  const reader = `${node.opType ?? 'a node'} ${node.name ? `\`${node.name}\`` : ''}`.trim();
+  const inputs = (node.input ?? []).map((name) => (name === '' ? undefined : lookUp(name, scope, reader)));
+  const attrs: (readonly [string, ForeignAttr])[] = [];
+  const bodies: (readonly [string, Graph])[] = [];
+  for (const attribute of (node.attribute ?? []).map(typedAttribute)) {
+    const { name = '', type, g } = attribute;
+    if (type === attributeTypes.graph && g && !attribute.refAttrName) bodies.push([name, readGraph(g, gathered, scope)]);
+    else if (type === attributeTypes.graphs) throw new Refusal(`${reader} has a list of graphs`);
+    else attrs.push([name, attrOf(attribute)]);
+  }
+  const { domain = '', opType = '', overload } = node;
+  const op = foreign(overload ? `${opType}:${overload}` : opType, domain === 'ai.onnx' ? '' : domain);
+  const outputs = (node.output ?? []).map((name) => define(name, scope, types.get(name), gathered));
+  build.push({ op, inputs, outputs, attrs: Object.fromEntries(attrs), ...(bodies.length > 0 ? { bodies: Object.fromEntries(bodies) } : {}) });
+  const [first] = outputs;
+  const { name, docString, metadataProps, deviceConfigurations, unknown } = node;
+  const extra = present({ name: name === first?.name ? undefined : name, docString, metadataProps, deviceConfigurations, unknown });
+  if (first && extra) gathered.nodes.set(first, extra);
+}
+
+/** The array of a `Constant` node that says nothing else. */
+function constantOf(node: NodeProto): NdArray | undefined {
+  const [attribute, ...others] = node.attribute ?? [];
+  if (node.opType !== 'Constant' || (node.domain && node.domain !== 'ai.onnx') || others.length > 0 || node.docString || node.metadataProps || node.unknown || !attribute) return undefined;
+  const attr = attrOf(typedAttribute(attribute));
+  if (typeof attr === 'number') return ndArray([], [attr], 'i64');
+  if (typeof attr !== 'object') return undefined;
+  if ('data' in attr) return attr;
+  if ('kind' in attr) return attr.kind === 'float' ? ndArray([], [attr.value]) : attr.kind === 'floats' ? ndArray([attr.values.length], attr.values) : undefined;
+  return attr.every((one) => typeof one === 'number') ? ndArray([attr.length], attr, 'i64') : undefined;
+}
+
+/** A small array as a constant, a larger one as a weight; what the language has no element type for as a `Constant` node. */
+function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder, gathered: Gathered): Weight | undefined {
+  const { name = '', docString, metadataProps, unknown } = message;
+  const extra = present({ docString, metadataProps, unknown });
+  const dims = sizesOf(message.dims ?? []);
+  const small = dims && count(dims) <= constantUpTo && !extra ? arrayOf(message) : undefined;
+  if (small) {
+    scope.own.set(name, build.constant(small, name));
+    return undefined;
+  }
+  const dtype = dtypeOf(message.dataType ?? 0);
+  const stored = dtype && dims && dtype !== 'string' && !message.segment ? placeOf(message, dtype, dims, unusedName(name, gathered), gathered.base) : undefined;
+  const array = stored || !dtype || !dims ? undefined : arrayOf(message);
+  if (!dtype || !dims || !(stored || array)) {
+    const { name: _, ...content } = message;
+    readConstant(name, { name: 'value', type: attributeTypes.tensor, t: content }, scope, build);
+    return undefined;
+  }
+  const held = value(name, tensor(dtype, dims));
+  scope.own.set(name, held);
+  if (extra) gathered.tensors.set(held, extra);
+  if (stored) gathered.stored.set(stored.name, stored);
+  return { value: held, path: stored?.name ?? name, storage: 'constant', source: array ? { kind: 'literal', dtype, dims, array } : { kind: 'tensor', dtype, dims, name: stored?.name ?? name } };
+}
+
+/** Graphs inside may use a name again; sources need one of their own. */
+function unusedName(name: string, { stored }: Gathered): string {
+  let unused = name;
+  for (let n = 2; stored.has(unused); n++) unused = `${name}.${n}`;
+  return unused;
+}
+
+function placeOf(message: TensorProto, dtype: DType, dims: readonly number[], name: string, base: number): ImportedTensor | undefined {
+  const length = count(dims) * bytesOf[dtype];
+  if (message.dataLocation !== 1) {
+    const { rawData } = message;
+    if (rawData && rawData.length !== length) throw new Refusal(`\`${name}\` has ${rawData.length} bytes and needs ${length}`);
+    return rawData && { name, dtype, dims, offset: rawData.byteOffset - base, length };
+  }
+  const fields = new Map((message.externalData ?? []).map(({ key, value: text }) => [key, text]));
+  const location = fields.get('location') ?? '';
+  const offset = Number(fields.get('offset') ?? 0);
+  const inside = location !== '' && !location.startsWith('/') && !/[\\:\0]/.test(location) && !location.split('/').includes('..');
+  if (!inside) throw new Refusal(`\`${name}\` lies at \`${location}\`, outside the model's folder`);
+  if (!Number.isSafeInteger(offset) || offset < 0) throw new Refusal(`\`${name}\` begins at ${fields.get('offset')}`);
+  const given = fields.get('length');
+  if (given !== undefined && Number(given) !== length) throw new Refusal(`\`${name}\` has ${given} bytes and needs ${length}`);
+  return { name, dtype, dims, location: location.replace(/^(\.\/)+/, ''), offset, length };
+}
+
+function readConstant(name: string, attribute: AttributeProto, scope: Scope, build: GraphBuilder): void {
+  const made = value(name);
+  scope.own.set(name, made);
+  build.push({ op: foreign('Constant'), inputs: [], outputs: [made], attrs: { [attribute.name ?? 'value']: rawAttribute(attribute) } });
+}
+
