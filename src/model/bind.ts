@@ -85,7 +85,9 @@ function enter(layer: LayerThing, lift: readonly Chosen[], chain: readonly Insta
       const total = layer.experts.reduce((sum, { count }) => sum + sizeOf(count), 0);
       let first = 0;
       for (const { layer: expert, count } of layer.experts) {
-        for (let i = 0; i < sizeOf(count); i++) enter(expert, [...lift, { index: first + i, count: total }], chain, state);
+        // Without a checkpoint, only the form of the names can be wrong, and one expert shows it.
+        const copies = state.tensors ? sizeOf(count) : Math.min(1, sizeOf(count));
+        for (let i = 0; i < copies; i++) enter(expert, [...lift, { index: first + i, count: total }], chain, state);
         first += sizeOf(count);
       }
       return;
@@ -113,9 +115,16 @@ function applyBinding(binding: Binding, place: Place, state: State): void {
   if (walked.some(({ targets }) => targets.length === 0)) return;
   const free = [...new Set(walked.flatMap((one) => one.free))];
   if (!checkHoles(binding, free, place.env)) return;
-  const assignments = new Map(walked.flatMap(({ targets }) => targets.map((target) => [indexKey(target.indices), target.indices] as const)));
-  for (const [key, indices] of assignments) {
-    const groups = walked.map(({ path, targets }) => ({ path, targets: targets.filter((target) => indexKey(target.indices) === key) }));
+  const assignments = new Map<string, { readonly indices: ReadonlyMap<string, number>; readonly groups: readonly { readonly path: Path; readonly targets: Target[] }[] }>();
+  for (const [i, { targets }] of walked.entries()) {
+    for (const target of targets) {
+      const key = indexKey(target.indices);
+      const one = assignments.get(key) ?? { indices: target.indices, groups: binding.targets.map((path) => ({ path, targets: [] })) };
+      assignments.set(key, one);
+      one.groups[i]?.targets.push(target);
+    }
+  }
+  for (const { indices, groups } of assignments.values()) {
     const [first] = groups[0]?.targets ?? [];
     if (groups.length === 1 && first && first.thing.kind !== 'weight') groups[0]?.targets.forEach((target) => bindPrefix(binding, groups[0]?.path ?? binding.targets[0], target, place, state));
     else bindSources(binding, groups, indices, place, state);
