@@ -2,7 +2,7 @@
 
 import { resolve } from 'node:path';
 import { Option } from 'commander';
-import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Executable, Provider } from '../run/executable.ts';
 import { between, type Cli, several, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
@@ -97,6 +97,9 @@ async function executableOf(
   try {
     const { prepare } = await import('../run/prepare.ts');
     const { decodes } = await import('../targets/pipeline.ts');
+    const causal = decodes(found.model.graph);
+    if (!causal && options.inputs === undefined)
+      throw new Refusal(diagnose('cannot-generate', { reason: 'it has no causal attention' }, { fixes: [{ text: 'give its inputs in a file: --inputs FILE.json' }] }));
     const bar = progress(terminal, 'making weights', options);
     const lowering = await loweringOf(options.ep === 'webgpu' ? 'portable' : options.target);
     const ready = await prepare(found, {
@@ -116,7 +119,7 @@ async function executableOf(
     };
     printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
     return {
-      executable: { ...executable, causal: decodes(found.model.graph) },
+      executable: { ...executable, causal },
       diagnostics: options.json ? said : [],
       release,
     };
