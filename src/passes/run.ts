@@ -32,8 +32,9 @@ const strict: PassContext = {
 export async function runPasses(graph: Graph, passes: readonly PassRun[], options: DriverOptions = {}): Promise<Graph> {
   let now = graph;
   for (const { pass, options: given = {} } of passes) {
-    now = await pass.run(now, settingsOf(pass, given), options.context ?? strict);
-    if (options.verify !== false) verifyGraph(now, pass.name);
+    const before = now;
+    now = await pass.run(before, settingsOf(pass, given), options.context ?? strict);
+    if (options.verify !== false && now !== before) verifyGraph(now, pass.name);
     options.dumpAfter?.(pass.name, now);
   }
   return now;
