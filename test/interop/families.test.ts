@@ -41,7 +41,7 @@ describe.each(families)('%s', (family) => {
     for (const [name, wanted] of Object.entries(expected())) expect(difference(results[name], wanted)).toBeLessThan(tolerance);
   });
 
-  test.runIf(isDecoder(family))('through the cache, token by token, agrees', async () => {
+  if (isDecoder(family)) test('through the cache, token by token, agrees', async () => {
     const session = await open(checkpointModel(folder), 'portable');
     const { input_ids: ids } = feeds();
     const { logits: wanted } = expected();
