@@ -26,7 +26,8 @@ const options: ExportOptions = {
 };
 
 const literal = (dims: readonly number[], data: readonly number[]) => ({ kind: 'literal', dims, dtype: 'f32', array: ndArray(dims, data) }) as const;
-const weight = (name: string, dims: readonly number[], data: readonly number[]) => ({ value: value(name, tensor('f32', dims)), path: name, source: literal(dims, data), storage: 'constant' }) as const;
+const weight = (name: string, dims: readonly number[], data: readonly number[]) =>
+  ({ value: value(name, tensor('f32', dims)), path: name, source: literal(dims, data), storage: 'constant' }) as const;
 const f32 = (dims: readonly number[], data: readonly number[]) => new ort.Tensor('float32', Float32Array.from(data), dims);
 
 async function run(model: Uint8Array | string, feeds: Record<string, ort.Tensor>): Promise<Record<string, number[]>> {
@@ -58,7 +59,10 @@ test('weights beside the model, at an odd offset', async () => {
   try {
     const data = Buffer.concat([Buffer.alloc(7), toBytes('f32', Float64Array.of(1, 2, 3, 4, 5, 6)), toBytes('f32', Float64Array.of(10, 20, 30))]);
     writeFileSync(join(folder, 'data.bin'), data);
-    const model = exportModel(linear(), { ...options, place: ({ path }) => ({ kind: 'external', location: 'data.bin', ...(path === 'ffn.w' ? { offset: 7, length: 24 } : { offset: 31, length: 12 }) }) });
+    const model = exportModel(linear(), {
+      ...options,
+      place: ({ path }) => ({ kind: 'external', location: 'data.bin', ...(path === 'ffn.w' ? { offset: 7, length: 24 } : { offset: 31, length: 12 }) }),
+    });
     writeFileSync(join(folder, 'model.onnx'), model);
     expect((await run(join(folder, 'model.onnx'), { x: f32([1, 2], [1, 1]) }))['y']).toEqual([15, 27, 39]);
   } finally {
@@ -99,7 +103,13 @@ test('an input, a weight, a constant and one value twice may be results', async 
   const c = build.constant(ndArray([2], [5, 6]), 'c');
   const [y] = build.foreign(foreign('Neg'), [x], {}, [{ name: 'neg', type: tensor('f32', [2]) }]);
   if (!y) throw new Error('no result');
-  const outputs = [{ name: 'in', value: x }, { name: 'weight', value: w.value }, { name: 'constant', value: c }, { name: 'a', value: y }, { name: 'b', value: y }];
+  const outputs = [
+    { name: 'in', value: x },
+    { name: 'weight', value: w.value },
+    { name: 'constant', value: c },
+    { name: 'a', value: y },
+    { name: 'b', value: y },
+  ];
   const result = await run(exportModel(build.finish({ name: 'g', inputs: [x], outputs, weights: [w] }), options), { x: f32([2], [1, 2]) });
   expect(result).toEqual({ in: [1, 2], weight: [3, 4], constant: [5, 6], a: [-1, -2], b: [-1, -2] });
 });
@@ -139,10 +149,27 @@ test('a loop carries a value and reads one from outside', async () => {
   const inputs = [value('i', tensor('i64', [])), value('go', tensor('bool', [])), value('x', tensor('f32', []))] as const;
   const [next] = inner.foreign(foreign('Add'), [inputs[2], step], {}, [{ name: 'x' }]);
   if (!next) throw new Error('no result');
-  const body = inner.finish({ name: 'body', inputs, outputs: [{ name: 'go', value: inputs[1] }, { name: 'x', value: next }, { name: 'seen', value: next }], weights: [] });
+  const body = inner.finish({
+    name: 'body',
+    inputs,
+    outputs: [
+      { name: 'go', value: inputs[1] },
+      { name: 'x', value: next },
+      { name: 'seen', value: next },
+    ],
+    weights: [],
+  });
   const [last, seen] = build.foreign(foreign('Loop'), [trips, yes, x], {}, [{ name: 'last' }, { name: 'seen' }], { body });
   if (!last || !seen) throw new Error('no result');
-  const graph = build.finish({ name: 'g', inputs: [x, step], outputs: [{ name: 'last', value: last }, { name: 'seen', value: seen }], weights: [] });
+  const graph = build.finish({
+    name: 'g',
+    inputs: [x, step],
+    outputs: [
+      { name: 'last', value: last },
+      { name: 'seen', value: seen },
+    ],
+    weights: [],
+  });
   expect(await run(exportModel(graph, options), { x: f32([], [1]), step: f32([], [2]) })).toEqual({ last: [9], seen: [3, 5, 7, 9] });
 });
 

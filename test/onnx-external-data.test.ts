@@ -29,7 +29,11 @@ test('tensors begin at multiples of the alignment, and the digest is the file’
     ['b', { kind: 'external', location: 'data', offset: 8, length: 2 }],
   ]);
   expect(written.value).toMatchObject({ bytes: 10, sha256: createHash('sha256').update(bytes).digest('hex') });
-  expect(steps).toEqual([[2, 10], [3, 10], [10, 10]]);
+  expect(steps).toEqual([
+    [2, 10],
+    [3, 10],
+    [10, 10],
+  ]);
   expect(readdirSync(folder)).toEqual(['data']);
 });
 

@@ -39,7 +39,11 @@ const hostile: readonly (readonly [what: string, file: Uint8Array, says: string]
   ['an empty file', new Uint8Array(), 'safetensors-cut-short: /one.safetensors is cut short: it has 0 bytes and says it needs 8'],
   ['seven bytes', new Uint8Array(7), 'safetensors-cut-short: /one.safetensors is cut short: it has 7 bytes and says it needs 8'],
   ['a header beyond the file', fileOf('{}', 0, 1000n), 'safetensors-cut-short: /one.safetensors is cut short: it has 10 bytes and says it needs 1008'],
-  ['a header of 2^64 - 1', fileOf('{}', 0, 2n ** 64n - 1n), 'safetensors-header-too-long: /one.safetensors says that its header has 18446744073709552000 bytes; 100000000 is the most'],
+  [
+    'a header of 2^64 - 1',
+    fileOf('{}', 0, 2n ** 64n - 1n),
+    'safetensors-header-too-long: /one.safetensors says that its header has 18446744073709552000 bytes; 100000000 is the most',
+  ],
   ['a header of 100 MB and one', fileOf('{}', 0, 100_000_001n), 'safetensors-header-too-long'],
   ['an empty header', fileOf('', 0), 'safetensors-header-unreadable: the header of /one.safetensors is not what safetensors has: it is not JSON'],
   ['no JSON', fileOf('{"a":', 0), 'it is not JSON'],
@@ -53,7 +57,11 @@ const hostile: readonly (readonly [what: string, file: Uint8Array, says: string]
   ['an entry that is no table', fileOf('{"a":7}', 0), 'tensor-entry-malformed: `a` in /one.safetensors: its entry is not a table'],
   ['no dtype', fileOf('{"a":{"shape":[1],"data_offsets":[0,4]}}', 4), 'it has no `dtype`'],
   ['an inherited dtype', fileOf('{"a":{"__proto__":{"dtype":"F32"},"shape":[1],"data_offsets":[0,4]}}', 4), 'it has no `dtype`'],
-  ['a dtype nobody knows', fileOf('{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1), 'tensor-dtype-unknown: `a` in /one.safetensors has the element type `F8_E4M3`, which moec does not read'],
+  [
+    'a dtype nobody knows',
+    fileOf('{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}', 1),
+    'tensor-dtype-unknown: `a` in /one.safetensors has the element type `F8_E4M3`, which moec does not read',
+  ],
   ['a dtype of the prototype', fileOf('{"a":{"dtype":"constructor","shape":[1],"data_offsets":[0,1]}}', 1), 'tensor-dtype-unknown'],
   ['no shape', fileOf('{"a":{"dtype":"F32","data_offsets":[0,4]}}', 4), 'its `shape` is not a list of whole numbers from 0'],
   ['a negative size', fileOf('{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}', 4), 'its `shape` is not a list'],
@@ -87,8 +95,19 @@ test('several faults are told at once, but not millions', () => {
 test('every element type, names of the prototype, a scalar, a tensor without elements', () => {
   const file = join(folder, 'sound.safetensors');
   const numbers = new Map([
-    ['f64', [0.1, -2]], ['f32', [1.5, -2]], ['f16', [0.5, -65504]], ['bf16', [3, -0.0078125]], ['i64', [2 ** 40, -(2 ** 40) - 1]], ['i32', [-5, 2 ** 31 - 1]], ['i16', [-3, 300]], ['i8', [-128, 127]],
-    ['u64', [2 ** 50, 1]], ['u32', [2 ** 32 - 1, 0]], ['u16', [65535, 1]], ['u8', [255, 0]], ['bool', [1, 0]],
+    ['f64', [0.1, -2]],
+    ['f32', [1.5, -2]],
+    ['f16', [0.5, -65504]],
+    ['bf16', [3, -0.0078125]],
+    ['i64', [2 ** 40, -(2 ** 40) - 1]],
+    ['i32', [-5, 2 ** 31 - 1]],
+    ['i16', [-3, 300]],
+    ['i8', [-128, 127]],
+    ['u64', [2 ** 50, 1]],
+    ['u32', [2 ** 32 - 1, 0]],
+    ['u16', [65535, 1]],
+    ['u8', [255, 0]],
+    ['bool', [1, 0]],
   ] as const);
   const tensors = [...numbers].map(([dtype, data]) => ({ name: dtype, dtype, dims: [2], bytes: [toBytes(dtype, Float64Array.from(data))] }));
   const one = { dtype: 'f32', dims: [], bytes: [toBytes('f32', Float64Array.of(7))] } as const;
@@ -127,7 +146,10 @@ test('shards', () => {
   const opened = openCheckpoint(place);
   if (!opened.ok) throw new Error(said(opened));
   const { tensors, read, close } = opened.value;
-  expect([...tensors].map(([name, tensor]) => [name, tensor.file.slice(place.length), fromBytes('f32', read(tensor))[0]])).toEqual([['t1', '/a.safetensors', 1], ['t2', '/b.safetensors', 2]]);
+  expect([...tensors].map(([name, tensor]) => [name, tensor.file.slice(place.length), fromBytes('f32', read(tensor))[0]])).toEqual([
+    ['t1', '/a.safetensors', 1],
+    ['t2', '/b.safetensors', 2],
+  ]);
   close();
 });
 
@@ -177,9 +199,18 @@ test('a file that shrinks after it was opened', () => {
 test('any header gives tensors within the data or diagnostics, never anything else', () => {
   const name = fc.oneof(fc.constantFrom('a', 'b', '__proto__', 'constructor', '__metadata__'), fc.string());
   const number = fc.oneof(fc.integer({ min: -4, max: 64 }), fc.double(), fc.constantFrom(2 ** 31, 2 ** 53, 1e300));
-  const entry = fc.record({ dtype: fc.constantFrom('F32', 'U8', 'BOOL', 'F4', ''), shape: fc.array(number, { maxLength: 4 }), data_offsets: fc.array(number, { minLength: 1, maxLength: 3 }) }, { requiredKeys: [] });
-  const near = fc.array(fc.tuple(name, fc.oneof(entry, fc.jsonValue())), { maxLength: 4 }).map((entries) => Buffer.from(`{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join()}}`));
-  const header = fc.oneof(near, fc.uint8Array({ maxLength: 60 }), fc.json().map((json) => Buffer.from(json)));
+  const entry = fc.record(
+    { dtype: fc.constantFrom('F32', 'U8', 'BOOL', 'F4', ''), shape: fc.array(number, { maxLength: 4 }), data_offsets: fc.array(number, { minLength: 1, maxLength: 3 }) },
+    { requiredKeys: [] },
+  );
+  const near = fc
+    .array(fc.tuple(name, fc.oneof(entry, fc.jsonValue())), { maxLength: 4 })
+    .map((entries) => Buffer.from(`{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join()}}`));
+  const header = fc.oneof(
+    near,
+    fc.uint8Array({ maxLength: 60 }),
+    fc.json().map((json) => Buffer.from(json)),
+  );
   fc.assert(
     fc.property(header, fc.integer({ min: 0, max: 64 }), (bytes, length) => {
       const found = readHeader(bytes, length, 'file');

@@ -1,7 +1,7 @@
 /** Settings of foreign nodes to AttributeProto and back. */
 
 import { Bug } from '../diagnostics/bug.ts';
-import { float, floats, type ForeignAttr, type Raw } from '../graph/onnx.ts';
+import { type ForeignAttr, float, floats, type Raw } from '../graph/onnx.ts';
 import type { Attr } from '../graph/op.ts';
 import { type AttributeProto, attributeTypes, type Int } from './messages.ts';
 import { arrayOf, tensorOf } from './tensor.ts';
@@ -18,9 +18,12 @@ export function attributeOf(name: string, attr: Attr | ForeignAttr): AttributePr
   if ('data' in attr) return { name, type: attributeTypes.tensor, t: tensorOf(attr) };
   if ('terms' in attr) throw new Bug(`${name} is a symbolic size: lowerings make values of those`);
   switch (attr.kind) {
-    case 'float': return { name, type: attributeTypes.float, f: attr.value };
-    case 'floats': return { name, type: attributeTypes.floats, floats: attr.values };
-    case 'raw': return { ...decode('AttributeProto', attr.bytes), name };
+    case 'float':
+      return { name, type: attributeTypes.float, f: attr.value };
+    case 'floats':
+      return { name, type: attributeTypes.floats, floats: attr.values };
+    case 'raw':
+      return { ...decode('AttributeProto', attr.bytes), name };
   }
 }
 
@@ -60,17 +63,24 @@ export function attrOf(attribute: AttributeProto): ForeignAttr {
 function plain(attribute: AttributeProto): ForeignAttr {
   if (attribute.refAttrName || attribute.docString || attribute.unknown) return undefined;
   switch (attribute.type) {
-    case attributeTypes.float: return float(attribute.f ?? 0);
-    case attributeTypes.int: return exact(attribute.i ?? 0);
-    case attributeTypes.string: return textOf(attribute.s ?? new Uint8Array());
-    case attributeTypes.floats: return floats(attribute.floats ?? []);
-    case attributeTypes.ints: return exactAll(attribute.ints ?? []);
-    case attributeTypes.strings: return textsOf(attribute.strings ?? []);
+    case attributeTypes.float:
+      return float(attribute.f ?? 0);
+    case attributeTypes.int:
+      return exact(attribute.i ?? 0);
+    case attributeTypes.string:
+      return textOf(attribute.s ?? new Uint8Array());
+    case attributeTypes.floats:
+      return floats(attribute.floats ?? []);
+    case attributeTypes.ints:
+      return exactAll(attribute.ints ?? []);
+    case attributeTypes.strings:
+      return textsOf(attribute.strings ?? []);
     case attributeTypes.tensor: {
       const bare = attribute.t && !attribute.t.docString && !attribute.t.name && !attribute.t.metadataProps && !attribute.t.unknown;
       return bare && attribute.t ? arrayOf(attribute.t) : undefined;
     }
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 
@@ -103,6 +113,14 @@ export function typedAttribute(attribute: AttributeProto): AttributeProto {
 }
 
 const fields = [
-  ['f', attributeTypes.float], ['i', attributeTypes.int], ['s', attributeTypes.string], ['t', attributeTypes.tensor], ['g', attributeTypes.graph], ['floats', attributeTypes.floats],
-  ['ints', attributeTypes.ints], ['strings', attributeTypes.strings], ['tensors', attributeTypes.tensors], ['graphs', attributeTypes.graphs],
+  ['f', attributeTypes.float],
+  ['i', attributeTypes.int],
+  ['s', attributeTypes.string],
+  ['t', attributeTypes.tensor],
+  ['g', attributeTypes.graph],
+  ['floats', attributeTypes.floats],
+  ['ints', attributeTypes.ints],
+  ['strings', attributeTypes.strings],
+  ['tensors', attributeTypes.tensors],
+  ['graphs', attributeTypes.graphs],
 ] as const;

@@ -4,7 +4,20 @@ import type { DType } from '../graph/type.ts';
 
 /** The number onnx.proto gives each element type, in TensorProto.DataType. */
 export const dataTypes = {
-  f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, string: 8, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16,
+  f32: 1,
+  u8: 2,
+  i8: 3,
+  u16: 4,
+  i16: 5,
+  i32: 6,
+  i64: 7,
+  string: 8,
+  bool: 9,
+  f16: 10,
+  f64: 11,
+  u32: 12,
+  u64: 13,
+  bf16: 16,
 } as const satisfies Record<DType, number>;
 
 const byNumber = new Map<number, DType>(Object.entries(dataTypes).map(([dtype, number]) => [number, dtype as DType]));

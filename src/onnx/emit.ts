@@ -99,7 +99,9 @@ function emitNode(node: Node, scope: Scope): NodeProto {
 
 function emitAttributes(node: Node, scope: Scope): readonly AttributeProto[] {
   const settings = Object.entries(node.attrs).flatMap(([name, attr]) => attributeOf(name, attr) ?? []);
-  const bodies = Object.entries(node.bodies ?? {}).map(([name, body]): AttributeProto => ({ name, type: attributeTypes.graph, g: emitGraph(body, { ...scope, initializers: true }, false) }));
+  const bodies = Object.entries(node.bodies ?? {}).map(
+    ([name, body]): AttributeProto => ({ name, type: attributeTypes.graph, g: emitGraph(body, { ...scope, initializers: true }, false) }),
+  );
   return [...settings, ...bodies];
 }
 

@@ -90,7 +90,11 @@ function initializer({ source, value, path }: Weight, name: string, placement: P
     dims: source.dims,
     dataType: dataTypes[source.dtype],
     name,
-    externalData: [{ key: 'location', value: location }, { key: 'offset', value: String(offset) }, { key: 'length', value: String(length) }],
+    externalData: [
+      { key: 'location', value: location },
+      { key: 'offset', value: String(offset) },
+      { key: 'length', value: String(length) },
+    ],
     dataLocation: 1,
     ...extra,
   };

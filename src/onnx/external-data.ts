@@ -119,9 +119,19 @@ function reportOf(error: unknown, file: string): Diagnostic {
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([
-  ['ENOSPC', 'the disk is full'], ['EDQUOT', 'the quota is used up'], ['EACCES', 'permission denied'], ['EPERM', 'permission denied'], ['EROFS', 'the disk is read-only'],
-  ['ENOENT', 'its folder is not there'], ['ENOTDIR', 'its folder is no folder'], ['EISDIR', 'there is a folder of that name'], ['EFBIG', 'it is larger than files may be here'],
-  ['EXDEV', 'a hard link cannot lead to another disk'], ['EMLINK', 'the file has too many hard links'], ['EEXIST', 'it is there already'], ['EIO', 'the disk reports an error'],
+  ['ENOSPC', 'the disk is full'],
+  ['EDQUOT', 'the quota is used up'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['EROFS', 'the disk is read-only'],
+  ['ENOENT', 'its folder is not there'],
+  ['ENOTDIR', 'its folder is no folder'],
+  ['EISDIR', 'there is a folder of that name'],
+  ['EFBIG', 'it is larger than files may be here'],
+  ['EXDEV', 'a hard link cannot lead to another disk'],
+  ['EMLINK', 'the file has too many hard links'],
+  ['EEXIST', 'it is there already'],
+  ['EIO', 'the disk reports an error'],
 ]);
 
 /** Gets a file under another name: a reflink where the file system has them, which takes no room, else a copy. Says which; the copy costs time and room and is worth announcing. Refusals of the system are thrown. */

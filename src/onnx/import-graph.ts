@@ -60,7 +60,8 @@ export function readGraph(message: GraphProto, gathered: Gathered, outer: Scope 
   const inputs = given.map((info) => define(info.name ?? '', scope, info, gathered));
   const build = graphBuilder();
   const weights = initializers.flatMap((one) => readInitializer(one, scope, build, gathered) ?? []);
-  for (const one of message.sparseInitializer ?? []) readConstant(one.values?.name ?? '', { name: 'sparse_value', type: attributeTypes.sparseTensor, sparseTensor: one }, scope, build);
+  for (const one of message.sparseInitializer ?? [])
+    readConstant(one.values?.name ?? '', { name: 'sparse_value', type: attributeTypes.sparseTensor, sparseTensor: one }, scope, build);
   const types = new Map([...(message.valueInfo ?? []), ...(message.output ?? [])].map((info) => [info.name ?? '', info]));
   readNodes(message.node ?? [], types, scope, build, gathered);
   const twice = (message.output ?? []).find(({ name }, i, all) => all.findIndex((other) => other.name === name) !== i);
@@ -136,7 +137,8 @@ function readNode(node: NodeProto, types: ReadonlyMap<string, ValueInfoProto>, s
 /** The array of a `Constant` node that says nothing else. */
 function constantOf(node: NodeProto): NdArray | undefined {
   const [attribute, ...others] = node.attribute ?? [];
-  if (node.opType !== 'Constant' || (node.domain && node.domain !== 'ai.onnx') || others.length > 0 || node.docString || node.metadataProps || node.unknown || !attribute) return undefined;
+  if (node.opType !== 'Constant' || (node.domain && node.domain !== 'ai.onnx') || others.length > 0 || node.docString || node.metadataProps || node.unknown || !attribute)
+    return undefined;
   const attr = attrOf(typedAttribute(attribute));
   if (typeof attr === 'number') return ndArray([], [attr], 'i64');
   if (typeof attr !== 'object') return undefined;
@@ -167,7 +169,12 @@ function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder
   scope.own.set(name, held);
   if (extra) gathered.tensors.set(held, extra);
   if (stored) gathered.stored.set(stored.name, stored);
-  return { value: held, path: stored?.name ?? name, storage: 'constant', source: array ? { kind: 'literal', dtype, dims, array } : { kind: 'tensor', dtype, dims, name: stored?.name ?? name } };
+  return {
+    value: held,
+    path: stored?.name ?? name,
+    storage: 'constant',
+    source: array ? { kind: 'literal', dtype, dims, array } : { kind: 'tensor', dtype, dims, name: stored?.name ?? name },
+  };
 }
 
 /** Graphs inside may use a name again; sources need one of their own. */
@@ -200,4 +207,3 @@ function readConstant(name: string, attribute: AttributeProto, scope: Scope, bui
   scope.own.set(name, made);
   build.push({ op: foreign('Constant'), inputs: [], outputs: [made], attrs: { [attribute.name ?? 'value']: rawAttribute(attribute) } });
 }
-

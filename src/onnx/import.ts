@@ -7,7 +7,7 @@ import { attrOf, typedAttribute } from './attributes.ts';
 import type { ExportOptions } from './export.ts';
 import type { Extras } from './extras.ts';
 import type { FunctionGraph } from './functions.ts';
-import { define, type Gathered, type ImportedTensor, present, readGraph, readNodes, Refusal, type Scope } from './import-graph.ts';
+import { define, type Gathered, type ImportedTensor, present, Refusal, readGraph, readNodes, type Scope } from './import-graph.ts';
 import type { FunctionProto, Int, ModelProto, OperatorSetIdProto } from './messages.ts';
 import { decodeModel, WireFault } from './wire.ts';
 

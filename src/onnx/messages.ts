@@ -262,5 +262,18 @@ export interface Messages {
 
 /** The kinds of attributes, by their numbers in AttributeProto. */
 export const attributeTypes = {
-  float: 1, int: 2, string: 3, tensor: 4, graph: 5, floats: 6, ints: 7, strings: 8, tensors: 9, graphs: 10, sparseTensor: 11, sparseTensors: 12, typeProto: 13, typeProtos: 14,
+  float: 1,
+  int: 2,
+  string: 3,
+  tensor: 4,
+  graph: 5,
+  floats: 6,
+  ints: 7,
+  strings: 8,
+  tensors: 9,
+  graphs: 10,
+  sparseTensor: 11,
+  sparseTensors: 12,
+  typeProto: 13,
+  typeProtos: 14,
 } as const;

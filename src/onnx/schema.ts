@@ -17,6 +17,7 @@ type Line = readonly [number: number, name: string, type: Scalar | keyof Message
 
 const metadata = (number: number): Line => [number, 'metadataProps', 'StringStringEntryProto', 'repeated'];
 
+// biome-ignore format: a table
 const lines: { readonly [M in keyof Messages]: readonly Line[] } = {
   ModelProto: [
     [1, 'irVersion', 'int64'], [2, 'producerName', 'string'], [3, 'producerVersion', 'string'], [4, 'domain', 'string'], [5, 'modelVersion', 'int64'], [6, 'docString', 'string'],

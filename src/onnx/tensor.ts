@@ -36,18 +36,23 @@ function numbersOf(tensor: TensorProto, dtype: DType): Float64Array | undefined 
   const { rawData } = tensor;
   if (rawData) return rawData.length % bytesOf[dtype] === 0 ? fromBytes(dtype, rawData) : undefined;
   switch (dtype) {
-    case 'f32': return Float64Array.from(tensor.floatData ?? []);
-    case 'f64': return Float64Array.from(tensor.doubleData ?? []);
-    case 'i64': return exactly(tensor.int64Data ?? []);
+    case 'f32':
+      return Float64Array.from(tensor.floatData ?? []);
+    case 'f64':
+      return Float64Array.from(tensor.doubleData ?? []);
+    case 'i64':
+      return exactly(tensor.int64Data ?? []);
     case 'u32':
-    case 'u64': return exactly(tensor.uint64Data ?? []);
+    case 'u64':
+      return exactly(tensor.uint64Data ?? []);
     case 'f16':
-    case 'bf16': return fromBytes(dtype, toBytes('u16', Float64Array.from(tensor.int32Data ?? [])));
-    default: return Float64Array.from(tensor.int32Data ?? []);
+    case 'bf16':
+      return fromBytes(dtype, toBytes('u16', Float64Array.from(tensor.int32Data ?? [])));
+    default:
+      return Float64Array.from(tensor.int32Data ?? []);
   }
 }
 
 function exactly(values: readonly Int[]): Float64Array | undefined {
   return values.every((value): value is number => typeof value === 'number') ? Float64Array.from(values) : undefined;
 }
-

@@ -87,11 +87,16 @@ function writeOne(field: Field, content: unknown, writer: Writer): void {
 
 function writeScalar(field: Field, content: unknown, writer: Writer): void {
   switch (field.type) {
-    case 'int32': return void writer.int32(wholeNumber(field, content));
-    case 'int64': return void writer.int64(whole(field, content));
-    case 'uint64': return void writer.uint64(whole(field, content));
-    case 'float': return void writer.float(number(field, content));
-    case 'double': return void writer.double(number(field, content));
+    case 'int32':
+      return void writer.int32(wholeNumber(field, content));
+    case 'int64':
+      return void writer.int64(whole(field, content));
+    case 'uint64':
+      return void writer.uint64(whole(field, content));
+    case 'float':
+      return void writer.float(number(field, content));
+    case 'double':
+      return void writer.double(number(field, content));
     case 'string':
       if (typeof content !== 'string') throw new Bug(`${field.name} takes text, not ${typeof content}`);
       return void writer.string(content);
@@ -138,7 +143,7 @@ function readMessage(type: Field['type'], reader: Reader, end: number, message: 
     } else {
       if (tag >>> 3 === 0) throw new WireFault(`a ${type} has a field 0`);
       skip(reader, tag & 7, depth);
-      ((message['unknown'] ??= []) as Uint8Array[]).push(view(reader.buf.subarray(start, reader.pos)));
+      listIn<Uint8Array>(message, 'unknown').push(view(reader.buf.subarray(start, reader.pos)));
     }
   }
   if (reader.pos !== end) throw new WireFault(`a ${type} runs over its end`);
@@ -157,7 +162,7 @@ function readField(field: Field, wireType: number, reader: Reader, message: Fiel
     message[field.name] = readScalar(field.type, reader);
     return;
   }
-  const list = (message[field.name] ??= []) as unknown[];
+  const list = listIn<unknown>(message, field.name);
   if (wireType !== 2 || wireTypes[field.type] === 2) {
     list.push(readScalar(field.type, reader));
     return;
@@ -173,19 +178,32 @@ function readNested(field: Field, reader: Reader, message: Fields, depth: number
   const earlier = field.repeated ? undefined : (message[field.name] as Fields | undefined);
   const nested = earlier ?? {};
   readMessage(field.type, reader, end, nested, depth + 1);
-  if (field.repeated) ((message[field.name] ??= []) as Fields[]).push(nested);
+  if (field.repeated) listIn<Fields>(message, field.name).push(nested);
   else message[field.name] = nested;
+}
+
+/** The list under a name, begun where there is none. */
+function listIn<T>(message: Fields, name: string): T[] {
+  message[name] ??= [];
+  return message[name] as T[];
 }
 
 function readScalar(type: Scalar, reader: Reader): unknown {
   switch (type) {
-    case 'int32': return reader.int32();
-    case 'int64': return exact(reader.int64(), true);
-    case 'uint64': return exact(reader.uint64(), false);
-    case 'float': return reader.float();
-    case 'double': return reader.double();
-    case 'string': return reader.string();
-    default: return view(reader.bytes());
+    case 'int32':
+      return reader.int32();
+    case 'int64':
+      return exact(reader.int64(), true);
+    case 'uint64':
+      return exact(reader.uint64(), false);
+    case 'float':
+      return reader.float();
+    case 'double':
+      return reader.double();
+    case 'string':
+      return reader.string();
+    default:
+      return view(reader.bytes());
   }
 }
 

@@ -6,40 +6,68 @@ import type { DType } from '../graph/type.ts';
 /** The numbers in these bytes. i64 and u64 beyond 2^53 are rounded; everything else is exact. */
 export function fromBytes(dtype: DType, bytes: Uint8Array): Float64Array {
   switch (dtype) {
-    case 'f64': return new Float64Array(typed(Float64Array, bytes));
-    case 'f32': return new Float64Array(typed(Float32Array, bytes));
-    case 'f16': return throughTable(typed(Uint16Array, bytes), f16Table());
-    case 'bf16': return throughTable(typed(Uint16Array, bytes), bf16Table());
-    case 'i64': return fromHalves(bytes, true);
-    case 'u64': return fromHalves(bytes, false);
-    case 'i32': return new Float64Array(typed(Int32Array, bytes));
-    case 'u32': return new Float64Array(typed(Uint32Array, bytes));
-    case 'i16': return new Float64Array(typed(Int16Array, bytes));
-    case 'u16': return new Float64Array(typed(Uint16Array, bytes));
-    case 'i8': return new Float64Array(typed(Int8Array, bytes));
-    case 'u8': return new Float64Array(bytes);
-    case 'bool': return Float64Array.from(bytes, (one) => (one === 0 ? 0 : 1));
-    case 'string': throw new Bug('strings have no numbers');
+    case 'f64':
+      return new Float64Array(typed(Float64Array, bytes));
+    case 'f32':
+      return new Float64Array(typed(Float32Array, bytes));
+    case 'f16':
+      return throughTable(typed(Uint16Array, bytes), f16Table());
+    case 'bf16':
+      return throughTable(typed(Uint16Array, bytes), bf16Table());
+    case 'i64':
+      return fromHalves(bytes, true);
+    case 'u64':
+      return fromHalves(bytes, false);
+    case 'i32':
+      return new Float64Array(typed(Int32Array, bytes));
+    case 'u32':
+      return new Float64Array(typed(Uint32Array, bytes));
+    case 'i16':
+      return new Float64Array(typed(Int16Array, bytes));
+    case 'u16':
+      return new Float64Array(typed(Uint16Array, bytes));
+    case 'i8':
+      return new Float64Array(typed(Int8Array, bytes));
+    case 'u8':
+      return new Float64Array(bytes);
+    case 'bool':
+      return Float64Array.from(bytes, (one) => (one === 0 ? 0 : 1));
+    case 'string':
+      throw new Bug('strings have no numbers');
   }
 }
 
 /** The bytes of these numbers: floats rounded to nearest, ties to even; whole numbers truncated and held at the ends of their range; a bool is whether it differs from 0. */
 export function toBytes(dtype: DType, values: Float64Array): Uint8Array {
   switch (dtype) {
-    case 'f64': return bytesIn(values.slice());
-    case 'f32': return bytesIn(new Float32Array(values));
-    case 'f16': return bytesIn(mapInto(new Uint16Array(values.length), values, toF16));
-    case 'bf16': return bytesIn(mapInto(new Uint16Array(values.length), values, toBf16));
-    case 'i64': return toHalves(values, true);
-    case 'u64': return toHalves(values, false);
-    case 'i32': return bytesIn(mapInto(new Int32Array(values.length), values, within(-(2 ** 31), 2 ** 31 - 1)));
-    case 'u32': return bytesIn(mapInto(new Uint32Array(values.length), values, within(0, 2 ** 32 - 1)));
-    case 'i16': return bytesIn(mapInto(new Int16Array(values.length), values, within(-(2 ** 15), 2 ** 15 - 1)));
-    case 'u16': return bytesIn(mapInto(new Uint16Array(values.length), values, within(0, 2 ** 16 - 1)));
-    case 'i8': return bytesIn(mapInto(new Int8Array(values.length), values, within(-128, 127)));
-    case 'u8': return mapInto(new Uint8Array(values.length), values, within(0, 255));
-    case 'bool': return Uint8Array.from(values, (one) => (one === 0 ? 0 : 1));
-    case 'string': throw new Bug('strings have no bytes of one width');
+    case 'f64':
+      return bytesIn(values.slice());
+    case 'f32':
+      return bytesIn(new Float32Array(values));
+    case 'f16':
+      return bytesIn(mapInto(new Uint16Array(values.length), values, toF16));
+    case 'bf16':
+      return bytesIn(mapInto(new Uint16Array(values.length), values, toBf16));
+    case 'i64':
+      return toHalves(values, true);
+    case 'u64':
+      return toHalves(values, false);
+    case 'i32':
+      return bytesIn(mapInto(new Int32Array(values.length), values, within(-(2 ** 31), 2 ** 31 - 1)));
+    case 'u32':
+      return bytesIn(mapInto(new Uint32Array(values.length), values, within(0, 2 ** 32 - 1)));
+    case 'i16':
+      return bytesIn(mapInto(new Int16Array(values.length), values, within(-(2 ** 15), 2 ** 15 - 1)));
+    case 'u16':
+      return bytesIn(mapInto(new Uint16Array(values.length), values, within(0, 2 ** 16 - 1)));
+    case 'i8':
+      return bytesIn(mapInto(new Int8Array(values.length), values, within(-128, 127)));
+    case 'u8':
+      return mapInto(new Uint8Array(values.length), values, within(0, 255));
+    case 'bool':
+      return Uint8Array.from(values, (one) => (one === 0 ? 0 : 1));
+    case 'string':
+      throw new Bug('strings have no bytes of one width');
   }
 }
 
@@ -139,7 +167,10 @@ const within = (least: number, most: number) => (x: number) => Math.min(Math.max
 
 function fromHalves(bytes: Uint8Array, signed: boolean): Float64Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Float64Array.from({ length: bytes.length / 8 }, (_, i) => (signed ? view.getInt32(8 * i + 4, true) : view.getUint32(8 * i + 4, true)) * 2 ** 32 + view.getUint32(8 * i, true));
+  return Float64Array.from(
+    { length: bytes.length / 8 },
+    (_, i) => (signed ? view.getInt32(8 * i + 4, true) : view.getUint32(8 * i + 4, true)) * 2 ** 32 + view.getUint32(8 * i, true),
+  );
 }
 
 function toHalves(values: Float64Array, signed: boolean): Uint8Array {

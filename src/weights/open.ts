@@ -133,7 +133,12 @@ function unreadable(file: string, error: unknown): Diagnostic {
 }
 
 const reasons: ReadonlyMap<string, string> = new Map([
-  ['EACCES', 'permission denied'], ['EPERM', 'permission denied'], ['ENOENT', 'it is not there'], ['EISDIR', 'it is a folder'], ['EIO', 'the disk reports an error'], ['EMFILE', 'too many files are open'],
+  ['EACCES', 'permission denied'],
+  ['EPERM', 'permission denied'],
+  ['ENOENT', 'it is not there'],
+  ['EISDIR', 'it is a folder'],
+  ['EIO', 'the disk reports an error'],
+  ['EMFILE', 'too many files are open'],
 ]);
 
 /** Tensors of files in any other format, once somebody knows where each lies. */

@@ -1,6 +1,6 @@
 /** The header of a safetensors file: bytes to tensors and where each lies. Headers are not trusted; every lie is a diagnostic. */
 
-import { diagnose, type Diagnostic, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { bytesOf, type DType } from '../graph/type.ts';
 import { parseStrictly, quote } from './strict-json.ts';
 
@@ -17,8 +17,19 @@ export interface Entry {
 }
 
 const dtypes: ReadonlyMap<unknown, DType> = new Map<unknown, DType>([
-  ['F64', 'f64'], ['F32', 'f32'], ['F16', 'f16'], ['BF16', 'bf16'], ['I64', 'i64'], ['I32', 'i32'], ['I16', 'i16'], ['I8', 'i8'],
-  ['U64', 'u64'], ['U32', 'u32'], ['U16', 'u16'], ['U8', 'u8'], ['BOOL', 'bool'],
+  ['F64', 'f64'],
+  ['F32', 'f32'],
+  ['F16', 'f16'],
+  ['BF16', 'bf16'],
+  ['I64', 'i64'],
+  ['I32', 'i32'],
+  ['I16', 'i16'],
+  ['I8', 'i8'],
+  ['U64', 'u64'],
+  ['U32', 'u32'],
+  ['U16', 'u16'],
+  ['U8', 'u8'],
+  ['BOOL', 'bool'],
 ]);
 
 /** The name safetensors has for each element type; `string` has none. */

@@ -15,16 +15,26 @@ export type Stretch = (from: number, to: number) => Uint8Array;
 /** A reader of any stretch of a source. Transposes hold the matrix they turn until its end was read. */
 export function stretchOf(source: Source, checkpoint: Checkpoint | undefined): Stretch {
   switch (source.kind) {
-    case 'tensor': return stored(source, checkpoint);
-    case 'reshape': return sameCount(source, source.of) && stretchOf(source.of, checkpoint);
-    case 'slice': return sliced(source, checkpoint);
-    case 'interleaved': return interleaved(source, checkpoint);
-    case 'transpose': return transposed(source, checkpoint);
-    case 'concat': return concatenated(source, checkpoint);
-    case 'arithmetic': return calculated(source, checkpoint);
-    case 'cast': return converted(source, checkpoint);
-    case 'random': return random(source);
-    case 'literal': return literal(source);
+    case 'tensor':
+      return stored(source, checkpoint);
+    case 'reshape':
+      return sameCount(source, source.of) && stretchOf(source.of, checkpoint);
+    case 'slice':
+      return sliced(source, checkpoint);
+    case 'interleaved':
+      return interleaved(source, checkpoint);
+    case 'transpose':
+      return transposed(source, checkpoint);
+    case 'concat':
+      return concatenated(source, checkpoint);
+    case 'arithmetic':
+      return calculated(source, checkpoint);
+    case 'cast':
+      return converted(source, checkpoint);
+    case 'random':
+      return random(source);
+    case 'literal':
+      return literal(source);
   }
 }
 
@@ -139,15 +149,24 @@ function calculated(source: Arithmetic, checkpoint: Checkpoint | undefined): Str
 
 function stepOf({ operator, operand = 0, left = false }: Arithmetic): (x: number) => number {
   switch (operator) {
-    case '+': return (x) => x + operand;
-    case '-': return left ? (x) => operand - x : (x) => x - operand;
-    case '*': return (x) => x * operand;
-    case '/': return left ? (x) => operand / x : (x) => x / operand;
-    case 'negate': return (x) => -x;
-    case 'exp': return Math.exp;
-    case 'log': return Math.log;
-    case 'sqrt': return Math.sqrt;
-    case 'rsqrt': return (x) => 1 / Math.sqrt(x);
+    case '+':
+      return (x) => x + operand;
+    case '-':
+      return left ? (x) => operand - x : (x) => x - operand;
+    case '*':
+      return (x) => x * operand;
+    case '/':
+      return left ? (x) => operand / x : (x) => x / operand;
+    case 'negate':
+      return (x) => -x;
+    case 'exp':
+      return Math.exp;
+    case 'log':
+      return Math.log;
+    case 'sqrt':
+      return Math.sqrt;
+    case 'rsqrt':
+      return (x) => 1 / Math.sqrt(x);
   }
 }
 

@@ -29,7 +29,7 @@ function faultOf(json: string): string | undefined {
       const literal = json.slice(i, end);
       i = end - 1;
       if (!isName(json, end)) continue;
-      const name = literal.includes('\\') ? unescape(literal) : literal.slice(1, -1);
+      const name = literal.includes('\\') ? nameIn(literal) : literal.slice(1, -1);
       const seen = open.at(-1);
       if (name === undefined || !seen) return 'it is not JSON';
       if (seen.has(name)) return `${quote(name)} stands in it twice`;
@@ -53,7 +53,7 @@ function isName(json: string, after: number): boolean {
   return json[i] === ':';
 }
 
-function unescape(literal: string): string | undefined {
+function nameIn(literal: string): string | undefined {
   try {
     return String(JSON.parse(literal));
   } catch {

@@ -68,7 +68,12 @@ function copyElements(span: Uint8Array, result: Uint8Array, { width, run, from, 
 }
 
 /** Rows `first` to `last` of the transpose of a row-major matrix. */
-export function transposeRows(matrix: Uint8Array, { rows, columns, width }: { readonly rows: number; readonly columns: number; readonly width: number }, first: number, last: number): Uint8Array {
+export function transposeRows(
+  matrix: Uint8Array,
+  { rows, columns, width }: { readonly rows: number; readonly columns: number; readonly width: number },
+  first: number,
+  last: number,
+): Uint8Array {
   const result = new Uint8Array((last - first) * rows * width);
   const [source, target, words] = inWords(matrix, result, width);
   const tile = 32;

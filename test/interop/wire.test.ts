@@ -5,8 +5,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { shapeOf } from '../../src/onnx/schema.ts';
 import type { Messages } from '../../src/onnx/messages.ts';
+import { shapeOf } from '../../src/onnx/schema.ts';
 import { decodeModel, encodeModel } from '../../src/onnx/wire.ts';
 
 const python = process.env['MOEC_PYTHON'] ?? 'python3';
@@ -33,7 +33,14 @@ test('every field survives', () => {
 });
 
 /** Messages that onnx.proto nests inside others under short names. */
-const nested: Readonly<Record<string, keyof Messages>> = { Tensor: 'TensorTypeProto', SparseTensor: 'TensorTypeProto', Sequence: 'ElementTypeProto', Optional: 'ElementTypeProto', Map: 'MapTypeProto', Opaque: 'OpaqueTypeProto' };
+const nested: Readonly<Record<string, keyof Messages>> = {
+  Tensor: 'TensorTypeProto',
+  SparseTensor: 'TensorTypeProto',
+  Sequence: 'ElementTypeProto',
+  Optional: 'ElementTypeProto',
+  Map: 'MapTypeProto',
+  Opaque: 'OpaqueTypeProto',
+};
 
 test('the table has every field that Python’s onnx has', () => {
   const missing = ask('fields')
