@@ -13,7 +13,7 @@ beforeAll(async () => {
   const model = zooModel('tiny', { seed: 3 });
   sessions.set('loop', await open(model, 'ort'));
   sessions.set('step', await open(model, 'portable'));
-  sessions.set('whole', await open(model, 'portable', { whole: true }));
+  sessions.set('whole', await open(model, 'portable', { form: 'whole' }));
 }, 60_000);
 afterAll(async () => void (await Promise.all([...sessions.values()].map((session) => session.close()))));
 

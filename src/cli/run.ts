@@ -69,6 +69,7 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
     const stop = (): void => void session.close();
     terminal.signal.addEventListener('abort', stop, { once: true });
     try {
+      terminal.signal.throwIfAborted();
       if (options.inputs === undefined) return await writeTexts(terminal, session, options, diagnostics, quoted(path));
       return await compute(terminal, session, options.inputs, options, diagnostics);
     } finally {
@@ -104,7 +105,7 @@ async function executableOf(
     const lowering = await loweringOf(options.ep === 'webgpu' ? 'portable' : options.target);
     const ready = await prepare(found, {
       target: lowering,
-      whole: !options.cache || options.inputs !== undefined,
+      ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),
       version: version(),
       signal: terminal.signal,
       progress: bar.at,

@@ -7,7 +7,7 @@ import type { Outcome } from '../diagnostics/diagnostic.ts';
 import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exportModel } from '../onnx/export.ts';
-import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
+import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
 import type { Executable } from './executable.ts';
@@ -16,8 +16,8 @@ import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts
 
 export interface PrepareOptions extends PlaceOptions {
   readonly target: Target;
-  /** Run the model as written, without a cache. */
-  readonly whole?: boolean;
+  /** How it is driven; what suits the model and the target where left out. `whole` runs it as written, without a cache. */
+  readonly form?: Form;
   readonly version: string;
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
@@ -32,7 +32,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   const { target, dumpAfter } = options;
   const facts = factsOf(found);
   if (!facts.ok) return facts;
-  const form: Form = options.whole || !decodes(found.model.graph) ? 'whole' : target.controlFlow ? 'chunk' : 'step';
+  const form = options.form ?? formFor(found.model.graph, target);
   const storage = found.checkpoint ? 'checkpoint' : 'written';
   const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(dumpAfter ? { dumpAfter } : {}) });
   if (!lowered.ok) return lowered;

@@ -58,12 +58,25 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
   const mixture = graph.nodes.find((node) => node.op.name === 'mixture');
   if (mixture) yield diagnose('mixture-not-lowered', { name: mixture.outputs[0]?.name ?? 'mixture' }, mixture.span ? { at: mixture.span } : {});
-  if ((form === 'loop' || form === 'chunk') && !target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
+  if (form !== 'loop' && form !== 'chunk') return;
+  if (!target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
+  if (!loops(graph)) yield diagnose('loop-needs-tokens-alone', { inputs: graph.inputs.map(({ name }) => name).join(', ') });
 }
 
 /** Whether a model decodes: it takes `input_ids` and has a causal attention. */
 export function decodes(graph: Graph): boolean {
   return graph.inputs.some(({ name }) => name === 'input_ids') && graph.nodes.some((node) => node.op.name === 'attend' && node.attrs['causal'] === true);
+}
+
+/** The form in which a model is run on a target: in chunks of a loop where it can be, stepped where it decodes, as written otherwise. */
+export function formFor(graph: Graph, target: Target): Form {
+  if (!decodes(graph)) return 'whole';
+  return target.controlFlow && loops(graph) ? 'chunk' : 'step';
+}
+
+/** Whether a generation needs nothing but the tokens: a loop has no one to ask for further inputs of each step. */
+function loops(graph: Graph): boolean {
+  return graph.inputs.every(({ name }) => ['input_ids', 'attention_mask', 'position_ids'].includes(name));
 }
 
 /** Renames the dims of a model of text to what loaders expect: `batch_size`, `sequence_length`, `total_sequence_length`. */

@@ -35,7 +35,7 @@ describe.each(families)('%s', (family) => {
   };
 
   test.each(['ort', 'portable'] as const)('whole on %s agrees', async (target) => {
-    const session = await open(checkpointModel(folder), target, { whole: true });
+    const session = await open(checkpointModel(folder), target, { form: 'whole' });
     const results = must(await session.run(feeds()));
     await session.close();
     for (const [name, wanted] of Object.entries(expected())) expect(difference(results[name], wanted)).toBeLessThan(tolerance);

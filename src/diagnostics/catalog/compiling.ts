@@ -17,6 +17,13 @@ right: \`moec check\` of the same file, or the dense layer in its place: \`ffn =
 wrong: \`moec compile llama.moe --target portable --generate\`
 right: \`moec compile llama.moe --target ort --generate\``,
   },
+  'loop-needs-tokens-alone': {
+    severity: 'error',
+    message: text`a generation in one graph needs a model of tokens alone; this one takes ${'inputs'}`,
+    explanation: `Each step of the loop makes the inputs of the next: the token it picked, its mask and its position. What else a model takes, nobody gives it there.
+wrong: \`moec compile --generate\` of a decoder with \`token_type_ids\`
+right: \`moec compile\` of it without \`--generate\`, stepped by whoever knows the further inputs`,
+  },
   'weights-missing': {
     severity: 'error',
     message: text`there is nothing at ${'path'} to read weights from`,
