@@ -153,6 +153,15 @@ describe('a generation', () => {
     expect(expectValue(await generation.result)).toMatchObject({ promptTokens: 5, endings: ['text'] });
   });
 
+  it('ends at the token that its tokenizer says ends a text', async () => {
+    const session = await opened(executable('step'));
+    const generation = expectValue(generate(session, { ...byteTokenizer, eos: 8 }, [tiny.prompts[0] ?? []], { maxTokens: 12 }));
+    let text = '';
+    for await (const piece of generation) text += piece.text;
+    expect(text).toBe(String.fromCharCode(1, 4, 4));
+    expect(expectValue(await generation.result)).toMatchObject({ generatedTokens: 4, endings: ['token'] });
+  });
+
   it('gives what it held back for a stop text that did not come', async () => {
     const session = await opened(executable('step'));
     const generation = expectValue(generate(session, byteTokenizer, [tiny.prompts[0] ?? []], { maxTokens: 3, stop: [`${String.fromCharCode(4)}Z`] }));

@@ -18,7 +18,7 @@ export interface GenerateOptions extends Partial<SampleSettings> {
   readonly maxTokens?: number;
   /** Texts that end a continuation; they are not part of it. */
   readonly stop?: readonly string[];
-  /** Tokens that end a continuation, in place of the model's own. */
+  /** Tokens that end a continuation, in place of those that the model and its tokenizer name. */
   readonly stopTokens?: readonly number[];
   /** Whether the tokenizer adds the tokens that begin a text; so unless the prompt already has them, as a chat template's text does. */
   readonly special?: boolean;
@@ -122,7 +122,7 @@ interface Row {
 }
 
 function start(session: Session, tokenizer: Tokenizer | undefined, prompts: readonly (readonly number[])[], options: GenerateOptions & { readonly maxTokens: number }): Generation {
-  const stopTokens = options.stopTokens ?? session.executable.stop;
+  const stopTokens = options.stopTokens ?? [...new Set([...session.executable.stop, ...(tokenizer?.eos === undefined ? [] : [tokenizer.eos])])];
   const rows = prompts.map((prompt): Row => ({ text: tokenizer?.stream(prompt), stop: stopFilter(options.stop ?? []), ending: undefined, count: 0 }));
   const pieces = channel<Piece>();
 
