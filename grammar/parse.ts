@@ -20,9 +20,9 @@ export interface Parsed {
 
 /** The longest text that is read, in characters, and the most tokens; the largest model of the zoo has under 2,000. */
 const characterLimit = 500_000;
-const tokenLimit = 100_000;
+const tokenLimit = 50_000;
 
-const messages = messagesUpTo(500);
+const messages = messagesUpTo(150);
 const parser = new MoeParser({ skipValidations: true, errorMessageProvider: messages.provider });
 
 /** Reads the text of a `.moe` file; `file` is the name that spans carry. */

@@ -40,19 +40,21 @@ export function lines(entries: readonly Entry[], start: number, printing: Printi
   const rows = rowsOf(entries, printing);
   const pads = padding(rows, printing);
   let end = start;
-  const docs = rows.map((row, i): Doc => {
+  return rows.map((row, i): Doc => {
     const first = row[0];
     const leading = first ? takeBefore(first.span.start, printing) : [];
     const gap = separation(end, leading[0]?.span.start ?? first?.span.start ?? end, i === 0, printing);
-    const inner = leading.map((one, j): Doc => [one.text, hard, blankAfter(one, leading[j + 1]?.span.start ?? first?.span.start, printing)]);
+    const above = leading.map((one, j): Doc => [one.text, hard, blankAfter(one, leading[j + 1]?.span.start ?? first?.span.start, printing)]);
+    const docs = leading.length - 1 - leading.findLastIndex((one) => !one.doc);
     const printed = row.map((entry) => withComments(entry, pads.get(entry) ?? 0, printing));
     end = row.at(-1)?.span.end ?? end;
-    const [lifted, docs] = [printed.map((one) => one.lifted), printed.map((one) => one.doc)];
+    // What is lifted out of an entry stands above its documentation, which must stay next to it.
+    const lifted = printed.map((one) => one.lifted);
+    const content = printed.map((one) => one.doc);
     const note = takeTrailing(end, printing);
     if (note) end = note.span.end;
-    return [gap, inner, lifted, group(joined(docs, line('  '))), note ? trailing(note.text) : ''];
+    return [gap, above.slice(0, above.length - docs), lifted, above.slice(above.length - docs), group(joined(content, line('  '))), note ? trailing(note.text) : ''];
   });
-  return docs;
 }
 
 /** The new line before a row, with a blank line where the author left one. */
