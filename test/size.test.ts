@@ -30,7 +30,7 @@ test('half of the files have fewer than 150 lines', () => {
 });
 
 test('files are named in kebab-case for what they hold', () => {
-  const named = /^[a-z][a-z0-9]*(-[a-z0-9]+)*(\.test|\.d)?\.(ts|mjs)$/;
+  const named = /^[a-z][a-z0-9]*(-[a-z0-9]+)*(\.test|\.d|\.config)?\.(ts|mjs)$/;
   const empty = /(^|[-/])(utils?|helpers?|common|misc|stuff)([-./]|$)/;
   expect(all.filter(({ path }) => !named.test(path.split('/').at(-1) ?? '') || empty.test(path)).map(({ path }) => path)).toEqual([]);
 });
