@@ -3,6 +3,7 @@
 import { Bug } from '../diagnostics/bug.ts';
 import { count, type NdArray } from '../graph/nd-array.ts';
 import type { DType } from '../graph/type.ts';
+import { fromBf16, fromF16, toBf16, toF16 } from '../weights/elements.ts';
 
 /** Typed arrays by element type. f16 and bf16 are raw bits; bool is 0 or 1. */
 interface Arrays {
@@ -43,8 +44,8 @@ export interface Port {
 const makers = {
   f32: (values) => Float32Array.from(values),
   f64: (values) => Float64Array.from(values),
-  f16: (values) => Uint16Array.from(values, halfBits),
-  bf16: (values) => Uint16Array.from(values, brainBits),
+  f16: (values) => Uint16Array.from(values, toF16),
+  bf16: (values) => Uint16Array.from(values, toBf16),
   i64: (values) => BigInt64Array.from(values, whole),
   u64: (values) => BigUint64Array.from(values, whole),
   i32: (values) => Int32Array.from(values),
@@ -74,8 +75,8 @@ export function integers(dims: readonly number[], values: ArrayLike<number>): Te
 
 /** The numbers of a tensor in f64; integers beyond 2^53 lose their last digits. */
 export function numbersOf({ dtype, data }: Tensor): Float64Array {
-  if (dtype === 'f16') return Float64Array.from(data as Uint16Array, halfValue);
-  if (dtype === 'bf16') return Float64Array.from(data as Uint16Array, brainValue);
+  if (dtype === 'f16') return Float64Array.from(data as Uint16Array, fromF16);
+  if (dtype === 'bf16') return Float64Array.from(data as Uint16Array, fromBf16);
   return Float64Array.from<number | bigint | string>(data as ArrayLike<number | bigint | string>, Number);
 }
 
@@ -92,44 +93,4 @@ export function toNdArray(tensor: Tensor): NdArray {
 /** The same numbers as a tensor of the array's element type. */
 export function fromNdArray(array: NdArray): Tensor {
   return tensorOf(array.dtype, array.dims, array.data);
-}
-
-/** The number that sixteen bits of IEEE 754 binary16 stand for. */
-export function halfValue(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 0x1f;
-  const fraction = bits & 0x3ff;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  if (exponent === 31) return fraction === 0 ? sign * Number.POSITIVE_INFINITY : Number.NaN;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
-}
-
-/** The binary16 bits nearest to a number, ties to even; too large is infinity. */
-export function halfBits(value: number): number {
-  if (Number.isNaN(value)) return 0x7e00;
-  const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;
-  const size = Math.abs(value);
-  if (size >= 65520) return sign | 0x7c00;
-  const exponent = Math.max(-14, Math.floor(Math.log2(size || Number.MIN_VALUE)));
-  const units = roundToEven(size / 2 ** (exponent - 10));
-  return sign | (exponent === -14 ? units : ((exponent + 14) << 10) + units);
-}
-
-function roundToEven(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  return rest > 0.5 || (rest === 0.5 && below % 2 === 1) ? below + 1 : below;
-}
-
-const scratch = new DataView(new ArrayBuffer(4));
-
-function brainValue(bits: number): number {
-  scratch.setUint32(0, bits << 16);
-  return scratch.getFloat32(0);
-}
-
-function brainBits(value: number): number {
-  scratch.setFloat32(0, value);
-  const bits = scratch.getUint32(0);
-  return Number.isNaN(value) ? 0x7fc0 : (bits + 0x7fff + ((bits >>> 16) & 1)) >>> 16;
 }
