@@ -4,7 +4,7 @@ import type { Formal, Forward, Result } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
-import { type Dim, relabel } from '../graph/dim.ts';
+import { type Dim, relabel, same } from '../graph/dim.ts';
 import { spellType, type TensorType } from '../graph/type.ts';
 import { type GivenArgument, matchArguments } from './arguments.ts';
 import { type Env, fault, quote } from './context.ts';
@@ -93,7 +93,7 @@ function applyInstance(env: Env, instance: Instance, args: readonly GivenArgumen
   const { frame } = env;
   if (!frame) throw new Bug('a layer is applied outside a forward');
   const body = bodyOf(instance.decl);
-  if (!body || instance.broken) return poison;
+  if (!body) return poison;
   const given = matchArguments(env, instance.decl.name.text, body.forward.formals, args, span);
   if (!given) return poison;
   const inner: Frame = { build: frame.build, instance, place, dims: new Map(), rests: [], read: new Set() };
@@ -142,7 +142,7 @@ function agreeOnRests(env: Env, forward: Forward, frame: Frame, instance: Instan
   const [first, ...others] = frame.rests;
   const several = forward.results.some(({ type }) => type.kind === 'tensor-type' && (type.dims?.items.filter(({ kind }) => kind === 'rest').length ?? 0) > 1);
   if (!first || several) return true;
-  const other = others.find((one) => one.length !== first.length || one.some((size, i) => spellValue(size) !== spellValue(first[i] ?? size)));
+  const other = others.find((one) => one.length !== first.length || one.some((size, i) => !same(size, first[i] ?? size)));
   if (!other) return true;
   const words = (dims: readonly Dim[]): string => spellType({ dtype: 'f32', dims });
   fault(env, 'rests-differ', { callee: instance.decl.name.text, left: words(first), right: words(other) }, { at: span, related: [{ span: instance.decl.name.span, text: 'declared here' }] });
@@ -197,7 +197,7 @@ function returnsOf(env: Env, forward: Forward): readonly (Returned | undefined)[
   });
   const known = things.every(({ thing }) => thing.kind !== 'poison') || things.length > 1;
   if (known && things.length !== forward.results.length) {
-    fault(env, 'returns-differ', { returned: things.length, declared: forward.results.length }, { at: forward.returnSpan, related: forward.results.map((one) => ({ span: one.span, text: 'declared here' })).slice(0, 1) });
+    fault(env, 'returns-differ', { returned: counted(things.length), declared: counted(forward.results.length) }, { at: forward.returnSpan, related: forward.results.map((one) => ({ span: one.span, text: 'declared here' })).slice(0, 1) });
     return forward.results.map(() => undefined);
   }
   return forward.results.map((result, i) => {
@@ -205,6 +205,8 @@ function returnsOf(env: Env, forward: Forward): readonly (Returned | undefined)[
     return given && given.thing.kind !== 'poison' ? checkResult(env, result, given.thing, given.span) : undefined;
   });
 }
+
+const counted = (count: number): string => (count === 1 ? 'one result' : `${count} results`);
 
 function checkResult(env: Env, result: Result, thing: Thing, span: Span): Returned | undefined {
   const operand = tensorOperands(env, [{ thing, span }], span)?.[0];
@@ -230,8 +232,8 @@ function checkResult(env: Env, result: Result, thing: Thing, span: Span): Return
 
 /** `..` of a result is the `..` of the formals; where there is none it is whatever is there. */
 function restsAgree(found: readonly (readonly Dim[])[], bound: readonly (readonly Dim[])[]): boolean {
-  const value = (dims: readonly Dim[]): string => dims.map((size) => spellValue(relabel(size, undefined))).join();
-  return bound.length === 0 || found.every((one, i) => value(one) === value(found.length > 1 ? (bound[i] ?? one) : (bound[0] ?? one)));
+  const agree = (one: readonly Dim[], other: readonly Dim[]): boolean => one.length === other.length && one.every((size, i) => same(size, other[i] ?? -1));
+  return bound.length === 0 || found.every((one, i) => agree(one, (found.length > 1 ? bound[i] : bound[0]) ?? one));
 }
 
 /** Results as the caller sees them: sizes spelt by its own names. */

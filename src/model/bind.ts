@@ -135,7 +135,7 @@ const indexKey = (indices: ReadonlyMap<string, number>): string => [...indices].
 
 function reportPath(path: Path, missing: ReturnType<typeof walkPath>['missing'], { instance, env }: Place): void {
   const owner = instance.decl.name.text;
-  if (instance.broken) return;
+  if (missing?.silent) return;
   const name = missing?.name ?? path.head.text;
   fault(env, 'path-unknown', { owner, path: quote(env.context.program, path.span) }, { at: missing?.span ?? path.span, fixes: didYouMean(name, missing?.known ?? []), notes: missing && missing.known.length > 0 && missing.known.length <= 16 ? [`there are ${missing.known.join(', ')}`] : [] });
 }

@@ -9,6 +9,7 @@ import { forwardEnv, runForward } from './apply.ts';
 import { type Context, fault, moduleEnv, openMark } from './context.ts';
 import { type Build, type Frame, newBuild } from './frame.ts';
 import { bodyOf } from './instantiate.ts';
+import { namesIn } from './require.ts';
 import { dtypeOf, sizeOfExpr } from './shape.ts';
 import type { Placement } from './paths.ts';
 import { type Instance, poison, type TensorThing, type Thing, type WeightThing } from './thing.ts';
@@ -23,12 +24,12 @@ export interface Skeleton {
 /** Builds the forward of a layer whose formals are filled, at inputs of the declared shapes; `..` is two axes of any size. Undefined where a fault leaves no result. */
 export function buildForward(context: Context, instance: Instance, paths: ReadonlyMap<WeightThing, string>): Skeleton | undefined {
   const body = bodyOf(instance.decl);
-  if (!body || instance.broken) return undefined;
+  if (!body) return undefined;
   const build = newBuild(paths);
   const frame: Frame = { build, instance, place: '', dims: new Map(), rests: [], read: new Set() };
   const variables = new Map<string, Thing>();
   const env = forwardEnv(moduleEnv(context, instance.module), instance, frame, variables);
-  for (const [name, { kind }] of instance.module.names) if (kind === 'dim') frame.dims.set(name, symbol(name));
+  for (const name of namesIn(body.forward.formals)) if (instance.module.names.get(name)?.kind === 'dim' && !instance.names.has(name)) frame.dims.set(name, symbol(name));
   const inputs = body.forward.formals.map((formal, i) => inputOf(body.forward, i, env, frame, variables, formal.name.text));
   const results = runForward(env, body.forward, frame, variables);
   if (inputs.some((one) => !one) || results.some((one) => !one)) return undefined;

@@ -15,7 +15,7 @@ import { poison, type Thing } from './thing.ts';
 export function checkUnreached(context: Context): void {
   const { root } = context.program;
   for (const entry of root.names.values()) {
-    if (entry.kind === 'layer' && entry.module === root && !context.used.has(entry.decl)) checkLayer(context, entry.decl, root);
+    if (entry.kind === 'layer' && entry.module === root && !context.ran.has(entry.decl)) checkLayer(context, entry.decl, root);
   }
 }
 
@@ -25,7 +25,7 @@ function checkLayer(context: Context, decl: LayerDecl, module: Module): void {
   if (made.kind === 'poison') return;
   const alone = withoutTrace(made);
   buildForward(context, alone, new Map());
-  if (!alone.broken) bindWeights(context, alone);
+  bindWeights(context, alone);
 }
 
 /** A layer that stands nowhere has no trace. */

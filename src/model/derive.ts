@@ -32,7 +32,7 @@ export function checkDerived(context: Context, decl: ModelDecl, module: Module):
 
 function checkPath(path: Path, base: Instance, env: Env): boolean {
   const { targets, missing } = walkPath(path, base, env);
-  if (targets.length > 0) return true;
+  if (targets.length > 0 || missing?.silent) return true;
   fault(env, 'path-unknown', { owner: base.decl.name.text, path: quote(env.context.program, path.span) }, { at: missing?.span ?? path.span, fixes: didYouMean(missing?.name ?? '', missing?.known ?? []) });
   return false;
 }

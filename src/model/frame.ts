@@ -11,7 +11,7 @@ import { type Node, type Value, value } from '../graph/graph.ts';
 import { scalar } from '../graph/nd-array.ts';
 import type { Attr, Op } from '../graph/op.ts';
 import { type DType, spell, spellType, type TensorType } from '../graph/type.ts';
-import { type Env, fault } from './context.ts';
+import { type Env, fault, openMark } from './context.ts';
 import { limits } from './limits.ts';
 import { type Instance, poison, type Poison, type TensorThing, type WeightThing } from './thing.ts';
 
@@ -161,7 +161,7 @@ function declareFix(inputs: readonly (Operand | undefined)[]): string | undefine
 /** A size with its number where the author's spelling hides it: `H = 1536`. */
 export function spellValue(size: Dim): string {
   const [word, meaning] = [spell(size), show({ terms: size.terms })];
-  return word === meaning ? word : `${word} = ${meaning}`;
+  return word === meaning || meaning.includes(openMark) ? word : `${word} = ${meaning}`;
 }
 
 /** A type with the numbers behind its names: `[B, S, D] with D = 576`. */

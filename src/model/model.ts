@@ -79,7 +79,14 @@ export function checkProgram(program: Program, options: CheckOptions = {}): { re
   for (const { kind, decl, module } of ownEntries(program)) if (kind === 'train') checkTraining(context, decl, module);
   checkUnreached(context);
   warnUnused(context);
-  return { diagnostics: [...program.diagnostics, ...context.diagnostics], models };
+  return { diagnostics: inOrder(program, [...program.diagnostics, ...context.diagnostics]), models };
+}
+
+/** File by file from the root, then as the text has them; what has no place comes last. */
+function inOrder({ modules }: Program, diagnostics: readonly Diagnostic[]): readonly Diagnostic[] {
+  const files = [...modules.keys()];
+  const file = ({ at }: Diagnostic): number => (at ? files.indexOf(at.span.file) : files.length);
+  return [...diagnostics].sort((a, b) => file(a) - file(b) || (a.at?.span.start ?? 0) - (b.at?.span.start ?? 0));
 }
 
 /** What the root file itself declares, in the order written. */
@@ -103,9 +110,9 @@ function makeModel(context: Context, decl: ModelDecl, module: Module): Made | un
 
 function checkModel(context: Context, decl: ModelDecl, module: Module): void {
   const made = makeModel(context, decl, module);
-  if (!made || made.instance.broken) return;
+  if (!made) return;
   const bindings = bindWeights(context, made.instance);
-  if (bodyOf(decl)?.weights) requireBound(context, made, bindings);
+  if (bodyOf(decl)?.weights && !failed(context)) requireBound(context, made, bindings);
 }
 
 /** A model that says where its weights are says so of all of them. */
@@ -130,7 +137,7 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
     return done();
   }
   const made = makeModel(context, decl, program.root);
-  if (!made || made.instance.broken) return done();
+  if (!made) return done();
   const { tensors, seed = 0 } = options;
   const bindings = bindWeights(context, made.instance, tensors);
   if (!made.skeleton || failed(context)) return done();

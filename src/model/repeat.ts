@@ -32,7 +32,7 @@ interface Elements {
   readonly open: boolean;
 }
 
-function elementsOf({ count, span }: Repeat, env: Env): Elements | undefined {
+function elementsOf({ count }: Repeat, env: Env): Elements | undefined {
   const thing = evaluate(count, env);
   if (thing.kind === 'list') {
     if (!thing.items) return { items: [{ kind: 'string' }], list: true, open: true };
@@ -50,7 +50,7 @@ function elementsOf({ count, span }: Repeat, env: Env): Elements | undefined {
     return void fault(env, 'size-not-known', { name: showConstant(thing) }, { at: count.span });
   }
   if (value < 0) return void fault(env, 'repeat-needs-count', { found: value }, { at: count.span });
-  if (value > limits.copies) return void fault(env, 'repeat-too-often', { count: value, limit: limits.copies }, { at: span });
+  if (value > limits.copies) return void fault(env, 'repeat-too-often', { count: value, limit: limits.copies }, { at: count.span });
   return { items: Array.from({ length: value }, (_, i) => int(i)), list: false, open: false };
 }
 

@@ -66,7 +66,8 @@ function valueNote(name: string, env: Env): readonly string[] {
   return thing && isPlain(thing) ? [`${name} = ${showConstant(thing)}`] : [];
 }
 
-function namesIn(node: unknown, found = new Set<string>()): ReadonlySet<string> {
+/** The names that expressions in a piece of the AST mention. */
+export function namesIn(node: unknown, found = new Set<string>()): ReadonlySet<string> {
   if (Array.isArray(node)) node.forEach((one) => namesIn(one, found));
   else if (typeof node === 'object' && node !== null) {
     if ('kind' in node && node.kind === 'name' && 'text' in node) found.add(String(node.text));

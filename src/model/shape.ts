@@ -85,9 +85,10 @@ export function matchShape(list: List, actual: readonly Dim[], env: Env, frame: 
     if (item.kind === 'rest') {
       const length = restCount === 1 ? free : (rests?.[found.length]?.length ?? 0);
       const axes = actual.slice(at, at + length);
+      const spelt = restCount === 1 ? rests?.[0] : rests?.[found.length];
       found.push(axes);
       inside.push(...axes.map((size) => relabel(size, '..')));
-      outside.push(...axes);
+      outside.push(...axes.map((size, i) => relabel(size, spelt ? spelt[i]?.label : size.label)));
       at += length;
       continue;
     }

@@ -29,7 +29,7 @@ export interface Chosen {
 export interface Walked {
   readonly targets: readonly Target[];
   /** The name that no way led to, with the names that were there. */
-  readonly missing?: { readonly name: string; readonly span: Path['span']; readonly known: readonly string[] };
+  readonly missing?: { readonly name: string; readonly span: Path['span']; readonly known: readonly string[]; /** Whether a fault that was reported made it so. */ readonly silent: boolean };
   readonly free: readonly string[];
 }
 
@@ -38,20 +38,23 @@ export function walkPath(path: Path, from: Instance, env: Env): Walked {
   const free = freeNames(path, env);
   let missing: Walked['missing'];
   let at: readonly Target[] = enter({ thing: from, indices: new Map(), lift: [], ranges: [] }, path.head.text);
-  if (at.length === 0) return { targets: [], missing: { name: path.head.text, span: path.head.span, known: namesOf(from) }, free };
+  if (at.length === 0) return { targets: [], missing: { name: path.head.text, span: path.head.span, known: namesOf(from), silent: isPoisoned(from, path.head.text) }, free };
   for (const suffix of path.suffixes) {
     const before = at;
     if (suffix.kind === 'dot') {
       at = before.flatMap((target) => enter(target, suffix.name.text));
-      if (at.length === 0) missing ??= { name: suffix.name.text, span: suffix.name.span, known: [...new Set(before.flatMap(({ thing }) => namesOf(thing)))] };
+      if (at.length === 0) missing ??= { name: suffix.name.text, span: suffix.name.span, known: [...new Set(before.flatMap(({ thing }) => namesOf(thing)))], silent: before.some(({ thing }) => isPoisoned(thing, suffix.name.text)) };
     } else {
       const [index] = suffix.indices;
       at = index && suffix.indices.length === 1 ? before.flatMap((target) => pick(target, index, free, env)) : [];
-      if (at.length === 0) missing ??= { name: '[…]', span: suffix.span, known: [] };
+      if (at.length === 0) missing ??= { name: '[…]', span: suffix.span, known: [], silent: before.some(({ thing }) => thing.kind === 'opaque') };
     }
   }
   return { targets: at, ...(missing ? { missing } : {}), free };
 }
+
+/** Whether nothing is known of the name because of a fault, or because the layer itself is not known. */
+const isPoisoned = (thing: LayerThing | WeightThing, name: string): boolean => thing.kind === 'opaque' || (thing.kind === 'instance' && thing.names.get(name)?.kind === 'poison');
 
 /** Names in indices that mean nothing else: they range over all that exists. */
 function freeNames(path: Path, env: Env): readonly string[] {

@@ -149,7 +149,7 @@ right  blocks = [Block(), repeat 3 of Block()]`,
   },
   'require-failed': {
     severity: 'error',
-    message: text`this model needs \`${'condition'}\``,
+    message: text`\`${'condition'}\` does not hold`,
     explanation: `A \`require\` says what must hold of the params. It does not hold for the values at hand, which the notes list: another file describes this checkpoint, or a value was set wrongly.
 
 wrong  param D = 100   param N = 12   …   require D % N == 0

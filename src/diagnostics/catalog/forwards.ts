@@ -45,7 +45,7 @@ right  forward(ids: i64[B, S]) -> [B, S, D] { … }`,
   },
   'returns-differ': {
     severity: 'error',
-    message: text`\`forward\` declares ${'declared'} results and returns ${'returned'}`,
+    message: text`\`forward\` declares ${'declared'} and returns ${'returned'}`,
     explanation: `There is one returned expression for each declared result.
 
 wrong  forward(x: [B, D]) -> (y: [B, D], z: [B, D]) { return x }
