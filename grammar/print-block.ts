@@ -25,14 +25,27 @@ export function block({ open, close, entries }: Block, printing: Printing): Doc 
   const before = takeBefore(open, printing);
   const opening = takeTrailing(open + 1, printing);
   const body = lines(entries, open + 1, printing);
-  const last = takeBefore(close, printing);
-  const content: Doc[] = [before.flatMap((one) => [demoted(one), hard]), body, last.length > 0 && entries.length > 0 ? hard : '', joined(texts(last), hard)];
-  if (before.length === 0 && !opening && last.length === 0) {
+  const last = dangling(close, entries, printing);
+  if (before.length === 0 && !opening && last === undefined) {
     if (entries.length === 0) return '{}';
     if (breaksBetween(open, close, printing) === 0) return group(['{', indent([line(' '), body]), line(' '), '}']);
   }
-  const empty = entries.length === 0 && before.length === 0 && last.length === 0;
-  return ['{', opening ? trailing(opening.text) : '', empty ? '' : indent([hard, ...content]), hard, '}'];
+  const content: Doc = [before.map((one) => [demoted(one), hard]), body, last ?? ''];
+  const empty = entries.length === 0 && before.length === 0 && last === undefined;
+  return ['{', opening ? trailing(opening.text) : '', empty ? '' : indent([hard, content]), hard, '}'];
+}
+
+/** The comments after the last of the entries and before `close`, with the line breaks that lead to them. */
+export function dangling(close: number, entries: readonly Entry[], printing: Printing): Doc | undefined {
+  const before = printing.comments[printing.taken - 1]?.span.end ?? 0;
+  const comments = takeBefore(close, printing);
+  if (comments.length === 0) return undefined;
+  let end = Math.max(entries.at(-1)?.span.end ?? 0, before);
+  return comments.map((one, i): Doc => {
+    const gap = separation(end, one.span.start, i === 0 && entries.length === 0, printing);
+    end = one.span.end;
+    return [gap, one.text];
+  });
 }
 
 /** Entries under each other; those that shared a line still do where they fit. `start` is where the first may begin. */

@@ -1,11 +1,11 @@
 /** AST and comments → text: the formatter. Its output reads back as the same AST with the same comments, and formats to itself. */
 
 import type * as ast from './ast.ts';
-import { find, type Printing, takeBefore } from './comments.ts';
+import { find, type Printing } from './comments.ts';
 import type { Fault } from './faults.ts';
-import { type Doc, hard, joined, layOut } from './layout.ts';
+import { type Doc, group, indent, joined, layOut, line } from './layout.ts';
 import { parse } from './parse.ts';
-import { block, commaList, type Entry, lines } from './print-block.ts';
+import { block, commaList, dangling, type Entry, lines } from './print-block.ts';
 import { enclosed, expression, expressions, path, setting, settings, type, value } from './print-expression.ts';
 import { quote } from './strings.ts';
 
@@ -27,14 +27,9 @@ export function format(text: string, file: string): { readonly text: string; rea
 }
 
 function print(file: ast.File, printing: Printing): string {
-  const items = lines(file.items.map(item), 0, printing);
-  const last = takeBefore(printing.text.length, printing);
-  const gap = last[0] && file.items.length > 0 ? [hard, hard] : '';
-  const end = joined(
-    last.map((one) => one.text),
-    hard,
-  );
-  return `${layOut([items, gap, end], width).trim()}\n`.replace(/^\n$/, '');
+  const items = file.items.map(item);
+  const text = layOut([lines(items, 0, printing), dangling(printing.text.length, items, printing) ?? ''], width).trim();
+  return text === '' ? '' : `${text}\n`;
 }
 
 function item(node: ast.Item): Entry {
@@ -72,7 +67,8 @@ function names(nodes: readonly ast.Ident[]): string {
 function param(node: ast.ParamDecl): Entry {
   const head = (printing: Printing): Doc => ['param ', node.name.text, node.type ? [': ', type(node.type, printing)] : '', ' = ', value(node.value, printing)];
   if (node.config.length === 0) return { span: node.span, rest: head };
-  return { span: node.span, head, sign: ' from config ', rest: () => node.config.map((key) => quote(key.value)).join(', ') };
+  const keys = node.config.map((key) => quote(key.value));
+  return { span: node.span, head, sign: ' from config ', rest: () => group(indent(joined(keys, [',', line(' ')]))) };
 }
 
 function formals(nodes: readonly ast.Formal[], after: number, printing: Printing): Doc {
