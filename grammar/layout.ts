@@ -27,9 +27,13 @@ interface Trailing {
   readonly text: string;
 }
 
+/** A place to break, `flat` where it does not. */
 export const line = (flat: string): Line => ({ kind: 'line', flat, hard: false });
+/** A place that always breaks. */
 export const hard: Line = { kind: 'line', flat: '', hard: true };
+/** A stretch whose new lines stand two columns further in. */
 export const indent = (content: Doc): Indent => ({ kind: 'indent', content });
+/** A comment that ends the line it stands on. */
 export const trailing = (text: string): Trailing => ({ kind: 'trailing', text });
 
 /** A stretch that stands on one line if it fits and holds nothing that must break. */

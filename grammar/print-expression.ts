@@ -7,6 +7,7 @@ import { type Block, block, commaList, type Entry } from './print-block.ts';
 import type { Span } from './span.ts';
 import { quote } from './strings.ts';
 
+/** A value, a table or the rest of a shape. */
 export function value(node: ast.Value | ast.Table | ast.Rest, printing: Printing): Doc {
   switch (node.kind) {
     case 'repeat':
@@ -26,10 +27,12 @@ function router(node: ast.Settings | ast.By, printing: Printing): Doc {
   return node.kind === 'by' ? ['by ', value(node.value, printing)] : settings(node, printing);
 }
 
+/** Settings in their braces. */
 export function settings(node: ast.Settings, printing: Printing): Doc {
   return block(enclosed(node.span, node.settings.map(setting)), printing);
 }
 
+/** One setting, its sign lined up with those around it. */
 export function setting(node: ast.Setting): Entry {
   return { span: node.span, head: () => node.name.text, sign: ' = ', rest: (printing) => value(node.value, printing) };
 }
@@ -70,6 +73,7 @@ export function type(node: ast.Type, printing: Printing): Doc {
   return [node.dtype?.text ?? '', node.dims ? expression(node.dims, printing) : ''];
 }
 
+/** An expression, with the brackets its author gave it and no others. */
 export function expression(node: ast.Expr, printing: Printing): Doc {
   switch (node.kind) {
     case 'binary':

@@ -45,10 +45,12 @@ export function readFirst<T, R>(nodes: readonly T[] | undefined, source: Source,
   return node === undefined ? undefined : read(node, source);
 }
 
+/** A word standing as a name. */
 export function readIdent(token: IToken, source: Source): ast.Ident | undefined {
   return real(token) && { kind: 'ident', span: tokenSpan(token, source), text: token.image };
 }
 
+/** A string literal, its escapes resolved. */
 export function readString(token: IToken, source: Source): ast.StringLiteral | undefined {
   return real(token) && { kind: 'string', span: tokenSpan(token, source), value: unquote(token.image).value };
 }
@@ -62,6 +64,7 @@ function readBool(token: IToken, source: Source): ast.BoolLiteral | undefined {
   return real(token) && { kind: 'bool', span: tokenSpan(token, source), value: token.image === 'true' };
 }
 
+/** What a part, an argument or a list element may be. */
 export function readValue(node: cst.ValueCstNode, source: Source): ast.Value | undefined {
   const { repeat, mixture, expr } = parts(node);
   return readFirst(repeat, source, readRepeat) ?? readFirst(mixture, source, readMixture) ?? readFirst(expr, source, readExpr);
@@ -104,11 +107,13 @@ function readBy(node: cst.ByCstNode, source: Source): ast.By | undefined {
   return span && value && { kind: 'by', span, value };
 }
 
+/** What stands in the braces of a mixture or a derivation. */
 export function readSettings(node: cst.SettingsCstNode, source: Source): ast.Settings | undefined {
   const span = spanOf(node, source);
   return span && { kind: 'settings', span, settings: readAll(parts(node).setting, source, readSetting) };
 }
 
+/** One `name = value` of settings. */
 export function readSetting(node: cst.SettingCstNode, source: Source): ast.Setting | undefined {
   const { NAME, value } = parts(node);
   const span = spanOf(node, source);
@@ -117,6 +122,7 @@ export function readSetting(node: cst.SettingCstNode, source: Source): ast.Setti
   return span && name && of && { kind: 'setting', span, name, value: of };
 }
 
+/** The left of a binding, the object of a derivation. */
 export function readPath(node: cst.PathCstNode, source: Source): ast.Path | undefined {
   const { NAME, suffix } = parts(node);
   const span = spanOf(node, source);
@@ -153,6 +159,7 @@ function readIndex(node: cst.IndexCstNode, source: Source): ast.Index | undefine
   return { kind: 'range', span, ...binder, ...(from && { from }), ...(until && { to: until }) };
 }
 
+/** The type of a weight, a formal or a result. */
 export function readType(node: cst.TypeCstNode, source: Source): ast.Type | undefined {
   const { Layer, NAME, list } = parts(node);
   const span = spanOf(node, source);
@@ -174,6 +181,7 @@ function readElement(node: cst.ElementCstNode, source: Source): ast.Value | ast.
   return dots ? { kind: 'rest', span: tokenSpan(dots, source) } : readFirst(value, source, readValue);
 }
 
+/** An expression. */
 export function readExpr(node: cst.ExprCstNode, source: Source): ast.Expr | undefined {
   const { sum, COMPARISON } = parts(node);
   return chain(sum, COMPARISON, source, readSum);
