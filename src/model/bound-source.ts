@@ -10,11 +10,11 @@ import type { PlacedWeight } from './paths.ts';
 import { spellValue } from './frame.ts';
 import type { TensorHeader } from './source.ts';
 
-/** Numbers made from the seed for a weight without a checkpoint. Deviations follow the number of inputs, so that signals keep their size. */
-export function randomSource({ weight, path, lift }: PlacedWeight, seed: number): Random {
+/** Numbers made from the seed for a weight without a checkpoint. Deviations follow the number of inputs (of a table, the width of a row), so that signals keep their size. */
+export function randomSource({ weight, path, lift }: PlacedWeight, seed: number, table: boolean): Random {
   const own = constantDims(weight.type.dims) ?? [];
   const dims = [...(constantDims(lift) ?? []), ...own];
-  const fanIn = own.length >= 3 ? own.slice(1).reduce((product, size) => product * size, 1) : own.length === 2 ? (own[0] ?? 1) : 2_500;
+  const fanIn = table ? (own.at(-1) ?? 1) : own.length >= 3 ? own.slice(1).reduce((product, size) => product * size, 1) : own.length === 2 ? (own[0] ?? 1) : 2_500;
   const value = weight.initial;
   return { kind: 'random', path, seed, deviation: 1 / Math.sqrt(Math.max(1, fanIn)), ...(value === undefined ? {} : { value }), dims, dtype: weight.type.dtype };
 }

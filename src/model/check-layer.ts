@@ -23,15 +23,8 @@ function checkLayer(context: Context, decl: LayerDecl, module: Module): void {
   const args = decl.formals.map((formal): GivenArgument => ({ name: formal.name, thing: anyOf(formal), span: formal.span, spelling: formal.name.text }));
   const made = instantiate(decl, module, args, moduleEnv(context, module), decl.name.span);
   if (made.kind === 'poison') return;
-  const alone = withoutTrace(made);
-  buildForward(context, alone, new Map());
-  bindWeights(context, alone);
-}
-
-/** A layer that stands nowhere has no trace. */
-function withoutTrace<T extends { readonly trace?: unknown }>(layer: T): T {
-  const { trace: _, ...rest } = layer;
-  return rest as T;
+  buildForward(context, made, new Map());
+  bindWeights(context, made);
 }
 
 function anyOf({ name, type }: Formal): Thing {

@@ -1,6 +1,6 @@
-/** Derived models and trainings: what was done to a model, read and checked here, built by passes. */
+/** Derived models: what was done to a model, read and checked here, built by passes. */
 
-import type { Derived, ModelDecl, Path, TrainDecl } from '../../grammar/ast.ts';
+import type { Derived, ModelDecl, Path } from '../../grammar/ast.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { type Context, type Env, fault, moduleEnv, quote } from './context.ts';
 import { instantiate } from './instantiate.ts';
@@ -38,8 +38,9 @@ function checkPath(path: Path, base: Instance, env: Env): boolean {
 }
 
 /** The model with a body that a chain of derivations begins at, made with the values at hand; undefined for ONNX files and after a fault. */
-function baseOf(context: Context, decl: ModelDecl, module: Module): Instance | undefined {
+export function baseOf(context: Context, decl: ModelDecl, module: Module): Instance | undefined {
   const env = moduleEnv(context, module);
+  if (decl.what.kind === 'defined') return instanceOf(context, decl, module, decl.name.span);
   const seen = [decl];
   let at: { readonly what: Derived; readonly module: Module } | undefined = decl.what.kind === 'derived' ? { what: decl.what, module } : undefined;
   while (at) {
@@ -58,13 +59,15 @@ function baseOf(context: Context, decl: ModelDecl, module: Module): Instance | u
       return undefined;
     }
     seen.push(entry.decl);
-    if (entry.decl.what.kind === 'defined') {
-      const made = instantiate(entry.decl, entry.module, [], moduleEnv(context, entry.module), from.span);
-      return made.kind === 'instance' && !made.broken ? made : undefined;
-    }
+    if (entry.decl.what.kind === 'defined') return instanceOf(context, entry.decl, entry.module, from.span);
     at = { what: entry.decl.what, module: entry.module };
   }
   return undefined;
+}
+
+function instanceOf(context: Context, decl: ModelDecl, module: Module, span: Path['span']): Instance | undefined {
+  const made = instantiate(decl, module, [], moduleEnv(context, module), span);
+  return made.kind === 'instance' && !made.broken ? made : undefined;
 }
 
 /** Says that a derived model cannot be built yet. */
@@ -72,16 +75,4 @@ export function derivationOf(context: Context, decl: ModelDecl, module: Module):
   if (decl.what.kind !== 'derived') return;
   const [first] = decl.what.derivations;
   fault(moduleEnv(context, module), 'derivation-not-built', { name: decl.name.text, pass: first?.pass.text ?? 'nothing' }, { at: first?.span ?? decl.name.span });
-}
-
-/** Checks a training: the model it is of, and the paths among its settings. */
-export function checkTraining(context: Context, decl: TrainDecl, module: Module): void {
-  const env = moduleEnv(context, module);
-  const entry = module.names.get(decl.of.text);
-  if (entry?.kind === 'broken') return;
-  if (entry?.kind !== 'model') {
-    const models = [...module.names].filter(([, { kind }]) => kind === 'model').map(([name]) => name);
-    if (entry) fault(env, 'derived-from-no-model', { name: decl.of.text, what: entryWords[entry.kind] }, { at: decl.of.span });
-    else fault(env, 'unknown-name', { name: decl.of.text }, { at: decl.of.span, fixes: didYouMean(decl.of.text, models) });
-  }
 }

@@ -80,7 +80,7 @@ function fillFormal(formal: Formal, thing: Thing, span: Span, env: Env, callee: 
 function fillBody(decl: LayerDecl | ModelDecl, body: Body, module: Module, { names, parts, spelling }: Filled, env: Env, trace: Trace): Instance {
   const weights = new Map<string, WeightThing>();
   const state = { broken: false };
-  const outermost = decl.kind === 'model' && env.depth === 0;
+  const outermost = env.depth === 0 && !env.frame;
   const inner: Env = { context: env.context, module, scopes: [names], ...(outermost ? {} : { trace }), owner: decl, makers: [...(env.makers ?? []), decl], depth: env.depth + 1 };
   for (const member of body.members) {
     if (!fillMember(member, inner, { names, parts, weights })) state.broken = true;

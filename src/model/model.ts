@@ -1,9 +1,12 @@
 /** The two ways to a model: checked with its defaults, or built for a checkpoint. */
 
 import type { ModelDecl } from '../../grammar/ast.ts';
+import { Bug } from '../diagnostics/bug.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { syntax } from '../diagnostics/catalog/syntax.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Graph } from '../graph/graph.ts';
+import type { Source } from '../graph/source.ts';
 import { isPlain, numberOf } from './arithmetic.ts';
 import { bindWeights, type Bindings } from './bind.ts';
 import { boundSource, randomSource, reportUnbound, unreadTensors } from './bound-source.ts';
@@ -11,7 +14,7 @@ import { buildForward, finishGraph, type Skeleton } from './build.ts';
 import { checkUnreached, warnUnused } from './check-layer.ts';
 import { unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
-import { checkDerived, checkTraining, derivationOf } from './derive.ts';
+import { checkDerived, derivationOf } from './derive.ts';
 import { isFor, refusals } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
 import { checkSettings, resolveParam } from './params.ts';
@@ -19,7 +22,8 @@ import { type LayerNode, type Placement, placeWeights } from './paths.ts';
 import type { Module, Program } from './program.ts';
 import { refusalsLeft } from './require.ts';
 import type { TensorHeader } from './source.ts';
-import type { Constant, Instance } from './thing.ts';
+import { checkTraining } from './train.ts';
+import type { Constant, Instance, WeightThing } from './thing.ts';
 
 /** A model with everything known: what the later stages compile. */
 export interface Model {
@@ -65,6 +69,8 @@ export interface BuildOptions extends CheckOptions {
 
 /** Checks every model with the values at hand, and every layer that no model contains for any sizes. */
 export function checkProgram(program: Program, options: CheckOptions = {}): { readonly diagnostics: readonly Diagnostic[]; readonly models: readonly string[] } {
+  // What the parser had to leave out would be missed everywhere: the text comes first.
+  if (program.diagnostics.some((one) => one.code in syntax)) return { diagnostics: inOrder(program, program.diagnostics), models: [] };
   const context: Context = { ...newContext(program, options), refusals: new Map() };
   const models: string[] = [];
   for (const { kind, name, decl, module } of ownEntries(program)) {
@@ -126,7 +132,7 @@ function requireBound(context: Context, { placement }: Made, bindings: Bindings)
 /** Builds a model: its params from `--set`, the config or their defaults, its weights from the checkpoint or from the seed. */
 export function buildModel(program: Program, options: BuildOptions = {}): { readonly model?: Model; readonly diagnostics: readonly Diagnostic[] } {
   const context = newContext(program, options);
-  const done = (model?: Model): ReturnType<typeof buildModel> => ({ ...(model ? { model } : {}), diagnostics: [...program.diagnostics, ...context.diagnostics] });
+  const done = (model?: Model): ReturnType<typeof buildModel> => ({ ...(model ? { model } : {}), diagnostics: inOrder(program, [...program.diagnostics, ...context.diagnostics]) });
   if (program.diagnostics.some((one) => one.severity === 'error')) return done();
   const decl = chooseModel(context, options);
   checkSettings(context);
@@ -141,12 +147,26 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   const { tensors, seed = 0 } = options;
   const bindings = bindWeights(context, made.instance, tensors);
   if (!made.skeleton || failed(context)) return done();
-  const sources = new Map(made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed)] as const));
+  const tables = tablesOf(made.skeleton.build);
+  const sources = new Map(made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed, tables.has(placed.weight))] as const));
   if (failed(context)) return done();
   if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
   context.diagnostics.push(...unreadKeys(context.config, context.keysRead));
-  const graph = finishGraph(decl.name.text, decl.doc, made.skeleton, made.placement, (weight) => sources.get(weight) ?? randomSource({ weight, path: weight.name, owner: made.instance, lift: [] }, seed));
+  const graph = finishGraph(decl.name.text, decl.doc, made.skeleton, made.placement, (weight) => sourceOf(sources, weight));
   return done({ ...describe(decl), graph, params: paramsOf(context, program), layers: made.placement.root });
+}
+
+/** Every weight that the graph reads has a place, and so a source. */
+function sourceOf(sources: ReadonlyMap<WeightThing, Source | undefined>, weight: WeightThing): Source {
+  const source = sources.get(weight);
+  if (!source) throw new Bug(`the weight ${weight.name} has no source`);
+  return source;
+}
+
+/** The weights whose rows are looked up by index: a row has the size of its own width, whatever the number of rows. */
+function tablesOf({ nodes, weights }: Skeleton['build']): ReadonlySet<WeightThing> {
+  const tables = new Set(nodes.filter(({ op }) => op.name === 'gather').map(({ inputs }) => inputs[0]));
+  return new Set([...weights].filter(([, held]) => tables.has(held)).map(([weight]) => weight));
 }
 
 const failed = (context: Context): boolean => context.diagnostics.some((one) => one.severity === 'error');
