@@ -12,7 +12,7 @@ import { artefacts } from '../grammar/generate.ts';
 import { parse } from '../grammar/parse.ts';
 import { MoeParser } from '../grammar/parser.ts';
 import { format } from '../grammar/print.ts';
-import { tokenTypes, vocabulary } from '../grammar/tokens.ts';
+import { reservedWords, softWords, tokenTypes, vocabulary } from '../grammar/tokens.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sketches = fileURLToPath(new URL('../../shared/reference/language-sketch', import.meta.url));
@@ -92,6 +92,33 @@ test.runIf(existsSync(sketches))('the models of the sketch parse', () => {
   const files = moeFiles(sketches);
   expect(files.length).toBeGreaterThan(12);
   for (const path of files) expect(parse(readFileSync(path, 'utf8'), path).faults, path).toEqual([]);
+});
+
+/** How an example that is not a file of its own becomes one. */
+const wrappers: Readonly<Record<string, (text: string) => string>> = {
+  '': (text) => text,
+  'fragment-item': (text) => text,
+  'fragment-member': (text) => (/^ *forward\(/m.test(text) ? `layer Example() {\n${text}}\n` : `layer Example() {\n${text}  forward() -> f32[] { return 0.0 }\n}\n`),
+  'fragment-statement': (text) => `layer Example() {\n  forward() -> f32[] {\n${text}    return 0.0\n  }\n}\n`,
+  'fragment-binding': (text) => `layer Example() {\n  forward() -> f32[] { return 0.0 }\n  weights {\n${text}  }\n}\n`,
+};
+
+test('every example of LANGUAGE.md parses', () => {
+  const examples = [...readFileSync(`${root}/grammar/LANGUAGE.md`, 'utf8').matchAll(/^```(\S*) ?(.*)\n([\s\S]*?)^```$/gm)];
+  expect(examples.length).toBeGreaterThan(20);
+  for (const [, language, kind = '', text = ''] of examples) {
+    expect(language).toBe('moe');
+    const wrap = wrappers[kind];
+    if (!wrap) throw new Error(`an example is marked ${kind}`);
+    expect(parse(wrap(text), 'LANGUAGE.md').faults, text).toEqual([]);
+  }
+});
+
+test('LANGUAGE.md names every word and every link leads somewhere', () => {
+  const page = readFileSync(`${root}/grammar/LANGUAGE.md`, 'utf8');
+  for (const word of [...reservedWords, ...softWords]) expect(page).toContain(`\`${word.PATTERN}\``);
+  const headings = [...page.matchAll(/^## (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replaceAll(' ', '-'));
+  for (const [, target] of page.matchAll(/\]\(#([^)]*)\)/g)) expect(headings).toContain(target);
 });
 
 test('documentation is what stands right above a declaration', () => {
