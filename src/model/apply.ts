@@ -183,7 +183,7 @@ function assignable(env: Env, count: number, thing: Thing, span: Span): readonly
   if (thing.kind === 'poison') return [];
   const items = thing.kind === 'several' ? thing.items : [thing];
   if (items.length === count) return items;
-  fault(env, 'targets-differ', { names: count, results: items.length }, { at: span });
+  fault(env, 'targets-differ', { names: count === 1 ? 'one name' : `${count} names`, results: counted(items.length) }, { at: span });
   return [];
 }
 

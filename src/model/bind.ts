@@ -61,7 +61,8 @@ function visit(instance: Instance, prefix: string | undefined, lift: readonly Ch
   if (seen.has(key)) return;
   state.visited.set(instance, seen.add(key));
   const env = scopeOf(instance, state.context);
-  for (const binding of bodyOf(instance.decl)?.weights?.bindings ?? []) applyBinding(binding, { instance, prefix, lift, chain, env }, state);
+  const claims = new Map<object, Map<string, Binding>>();
+  for (const binding of bodyOf(instance.decl)?.weights?.bindings ?? []) applyBinding(binding, { instance, prefix, lift, chain, env, claims }, state);
   for (const part of instance.parts.values()) enter(part.layer, part.shared ? [] : lift, chain, state);
 }
 
@@ -107,6 +108,8 @@ interface Place {
   readonly lift: readonly Chosen[];
   readonly chain: readonly Instance[];
   readonly env: Env;
+  /** What the bindings of this layer so far have bound, by choice of experts. */
+  readonly claims: Map<object, Map<string, Binding>>;
 }
 
 function applyBinding(binding: Binding, place: Place, state: State): void {
@@ -124,11 +127,26 @@ function applyBinding(binding: Binding, place: Place, state: State): void {
       one.groups[i]?.targets.push(target);
     }
   }
+  for (const { path, targets } of walked) if (!claim(binding, path, targets, place)) return;
   for (const { indices, groups } of assignments.values()) {
     const [first] = groups[0]?.targets ?? [];
     if (groups.length === 1 && first && first.thing.kind !== 'weight') groups[0]?.targets.forEach((target) => bindPrefix(binding, groups[0]?.path ?? binding.targets[0], target, place, state));
     else bindSources(binding, groups, indices, place, state);
   }
+}
+
+/** Notes that these are bound; a fault where one of them already is. */
+function claim(binding: Binding, path: Path, targets: readonly Target[], { env, claims }: Place): boolean {
+  for (const { thing, lift } of targets) {
+    const own = claims.get(thing) ?? new Map<string, Binding>();
+    claims.set(thing, own);
+    const other = own.get(liftKey(lift));
+    own.set(liftKey(lift), binding);
+    if (!other || (other === binding && thing.kind !== 'weight')) continue;
+    fault(env, 'bound-twice', { path: quote(env.context.program, path.span) }, { at: path.span, related: other === binding ? [] : [{ span: other.span, text: 'bound here first' }] });
+    return false;
+  }
+  return true;
 }
 
 const indexKey = (indices: ReadonlyMap<string, number>): string => [...indices].map(([name, value]) => `${name}=${value}`).sort().join();
@@ -186,19 +204,13 @@ function bindPrefix(binding: Binding, path: Path | undefined, target: Target, pl
   const known = own.get(liftKey(lift));
   if (!known) own.set(liftKey(lift), { value: prefix, chain: place.chain, binding });
   else if (!isOutside(known.chain, place.chain) && known.value !== prefix) reportTied(written, known, prefix, binding, env);
-  else if (known.binding !== binding && sameChain(known.chain, place.chain)) reportTwice(written, known.binding, path.span, env);
 }
 
 /** Whether a binding was made by a layer around the one at hand: then it wins. */
 const isOutside = (outer: readonly Instance[], inner: readonly Instance[]): boolean => outer.length < inner.length && outer.every((one, i) => one === inner[i]);
-const sameChain = (a: readonly Instance[], b: readonly Instance[]): boolean => a.length === b.length && a.every((one, i) => one === b[i]);
 
 function reportTied(path: string, known: Setting<unknown>, right: string, binding: Binding, env: Env): void {
   fault(env, 'tied-prefixes-differ', { path, left: String(known.value), right }, { at: binding.span, related: known.binding === binding ? [] : [{ span: known.binding.span, text: 'bound here too' }], fixes: [{ text: 'bind the layer once, by the name of the part that it is' }] });
-}
-
-function reportTwice(path: string, first: Binding, span: Path['span'], env: Env): void {
-  fault(env, 'bound-twice', { path }, { at: span, related: [{ span: first.span, text: 'bound here first' }] });
 }
 
 interface Group {
@@ -227,12 +239,12 @@ function bindSources(binding: Binding, groups: readonly Group[], indices: Readon
     return;
   }
   if (bare) return;
-  groups.forEach(({ path, targets }, i) => {
+  groups.forEach(({ targets }, i) => {
     const source = sources[i];
     targets.forEach((target, index) => {
       if (!source || target.thing.kind !== 'weight') return;
       const stacked = target.ranges.length > 0 ? { of: { index, count: targets.length } } : {};
-      setSource(target.thing, [...place.lift, ...target.lift], { source, ...stacked, binding }, path, place, state);
+      setSource(target.thing, [...place.lift, ...target.lift], { source, ...stacked, binding }, place, state);
     });
   });
 }
@@ -243,13 +255,12 @@ function missingOf(binding: Binding, env: Env, state: State): Set<string> {
   return known.names;
 }
 
-function setSource(weight: WeightThing, lift: readonly Chosen[], bound: Bound, path: Path, place: Place, state: State): void {
+function setSource(weight: WeightThing, lift: readonly Chosen[], bound: Bound, place: Place, state: State): void {
   const own = state.sources.get(weight) ?? new Map<string, Setting<Bound>>();
   state.sources.set(weight, own);
   const key = weight.shared ? '' : liftKey(lift);
   const known = own.get(key);
   if (!known) own.set(key, { value: bound, chain: place.chain, binding: bound.binding });
-  else if (!isOutside(known.chain, place.chain) && known.binding !== bound.binding && sameChain(known.chain, place.chain)) reportTwice(quote(place.env.context.program, path.span), known.binding, path.span, place.env);
 }
 
 /** One report for each binding whose names the checkpoint lacks. */

@@ -27,8 +27,9 @@ export function instantiate(decl: LayerDecl | ModelDecl, module: Module, args: r
   if (!body) return fault(env, 'derived-as-part', { name }, { at: span, related: [{ span: decl.name.span, text: 'declared here' }] });
   if (isInside(env, decl)) return fault(env, 'layer-contains-itself', { name }, { at: span, related: [{ span: decl.name.span, text: 'declared here' }] });
   if (env.depth >= limits.layerDepth) return fault(env, 'layers-too-deep', { limit: limits.layerDepth }, { at: span });
-  if (context.layers >= limits.layers) return fault(env, 'too-many-layers', { limit: limits.layers }, { at: span });
+  if (context.layers > limits.layers) return poison;
   context.layers += 1;
+  if (context.layers > limits.layers) return fault(env, 'too-many-layers', { limit: limits.layers }, { at: span });
   if (!context.used.has(decl)) context.used.set(decl, new Set());
   const formals = decl.kind === 'layer' ? decl.formals : [];
   const given = matchArguments(env, name, formals, args, span);

@@ -53,7 +53,7 @@ right  forward(x: [B, D]) -> (y: [B, D], z: [B, D]) { return x, x }`,
   },
   'targets-differ': {
     severity: 'error',
-    message: text`${'names'} names for ${'results'} results`,
+    message: text`${'names'} for ${'results'}`,
     explanation: `A call with several results gives each a name, in order.
 
 wrong  q, k = split(x @ qkv, 3)
