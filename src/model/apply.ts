@@ -30,11 +30,6 @@ export function applyLayer(env: Env, layer: LayerThing, args: readonly GivenArgu
   }
 }
 
-/** The forward of a layer, or undefined where it is unknown. */
-export function forwardOf(layer: LayerThing): Forward | undefined {
-  return layer.kind === 'instance' ? bodyOf(layer.decl)?.forward : undefined;
-}
-
 /** The names of the formals beyond the first, of any layer inside; undefined where something is unknown. */
 export function formalNames(layer: LayerThing): readonly string[] | undefined {
   switch (layer.kind) {
@@ -256,4 +251,3 @@ function respell(size: Dim, env: Env, instance: Instance): Dim {
 function keepKnown(size: Dim, env: Env): Dim {
   return size.label !== undefined && env.module.names.has(size.label) ? size : relabel(size, undefined);
 }
-

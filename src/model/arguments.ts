@@ -13,6 +13,8 @@ export interface GivenArgument {
   readonly span: Span;
   /** The name that was written as the value, where it was one. */
   readonly spelling?: string;
+  /** Where the elements of a list were written. */
+  readonly items?: readonly Span[];
 }
 
 /** The argument for each formal that got one; a fault where they do not fit. Undefined after a fault. */

@@ -5,7 +5,7 @@ import { nearest, didYouMean } from '../diagnostics/suggest.ts';
 import { type Context, type Env, fault, moduleEnv, quote } from './context.ts';
 import { join } from './frame.ts';
 import { bodyOf } from './instantiate.ts';
-import { evaluateSource, fillName, holesOf, type Sourced, type TensorHeader } from './source.ts';
+import { evaluateSource, fillName, holesOf, type Sourced, stringsIn, type TensorHeader } from './source.ts';
 import { type Chosen, type Target, walkPath } from './walk-path.ts';
 import type { Instance, LayerThing, WeightThing } from './thing.ts';
 import { thingWords } from './thing.ts';
@@ -44,7 +44,7 @@ interface State {
 }
 
 /** The key of one choice of experts. */
-export const liftKey = (lift: readonly Chosen[]): string => lift.map(({ index }) => index).join(',');
+const liftKey = (lift: readonly Chosen[]): string => lift.map(({ index }) => index).join(',');
 
 /** Collects the sources of all weights of a model. */
 export function bindWeights(context: Context, root: Instance, tensors?: ReadonlyMap<string, TensorHeader>): Bindings {
@@ -171,15 +171,6 @@ function checkHoles(binding: Binding, free: readonly string[], env: Env): boolea
   if (unused === undefined) return true;
   fault(env, 'index-unused', { name: unused }, { at: binding.source.span, fixes: [{ text: `write \`{${unused}}\` where the number stands in the name` }], related: binding.targets.slice(0, 1).map(({ span }) => ({ span, text: `\`${unused}\` ranges over all there are` })) });
   return false;
-}
-
-function stringsIn(node: unknown, found: { readonly value: string; readonly span: Binding['span'] }[] = []): readonly { readonly value: string; readonly span: Binding['span'] }[] {
-  if (Array.isArray(node)) node.forEach((one) => stringsIn(one, found));
-  else if (typeof node === 'object' && node !== null) {
-    if ('kind' in node && node.kind === 'string') found.push(node as unknown as { value: string; span: Binding['span'] });
-    else Object.entries(node).forEach(([key, one]) => key !== 'span' && stringsIn(one, found));
-  }
-  return found;
 }
 
 function bindPrefix(binding: Binding, path: Path | undefined, target: Target, place: Place, state: State): void {

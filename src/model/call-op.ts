@@ -28,7 +28,8 @@ export function callOp(env: Env, name: string, candidates: readonly Op[], args: 
   const attrs = inputs && settingsOf(env, name, op, assigned, span);
   if (!inputs || !attrs) return poison;
   const prepared = op.name === 'attend' ? addCaches(env, op, inputs, attrs, span) : op.name === 'rope' ? addPositions(env, op, inputs, span) : inputs;
-  const results = emit(env, op, prepared, op.name === 'cache' ? { ...attrs, path: cachePath(env) } : attrs, span);
+  const settings = new Map([...assigned.attrs].map(([attr, { span: own }]) => [attr, own] as const));
+  const results = emit(env, op, prepared, op.name === 'cache' ? { ...attrs, path: cachePath(env) } : attrs, span, { settings });
   if ('kind' in results) return results;
   return results.length === 1 ? (results[0] ?? poison) : { kind: 'several', items: results };
 }
@@ -137,14 +138,14 @@ function gatherInputs(env: Env, name: string, op: Op, { ports }: Assigned, span:
     fault(env, 'not-a-tensor', { what: 'a list' }, { at: lists.span, notes: [`\`${name}\` takes ${signatureOf(op)}`] });
     return undefined;
   }
-  const operands = written.length > 0 ? tensorOperands(env, written, span) : [];
+  const operands = written.length > 0 ? tensorOperands(env, written, span, op.name === 'where' ? 1 : 0) : [];
   return operands && slots.map((slot) => (slot === undefined ? undefined : operands[slot]));
 }
 
 function itemsOf(argument: GivenArgument): readonly Written[] {
   const { thing, span } = argument;
   if (thing.kind !== 'list' || !thing.items) return [argument];
-  return thing.items.flatMap((item) => (item.kind === 'rest' ? [] : [{ thing: item, span }]));
+  return thing.items.flatMap((item, i) => (item.kind === 'rest' ? [] : [{ thing: item, span: argument.items?.[i] ?? span }]));
 }
 
 function settingsOf(env: Env, name: string, op: Op, { attrs }: Assigned, span: Span): Readonly<Record<string, Attr>> | undefined {

@@ -63,12 +63,13 @@ function unknownFunction(callee: Name, call: Call, env: Env): Thing {
 }
 
 /** The arguments with where each was written; the name where one was given. */
-export function evaluateArguments(args: readonly Argument[], env: Env): readonly GivenArgument[] {
+function evaluateArguments(args: readonly Argument[], env: Env): readonly GivenArgument[] {
   return args.map((argument) => ({
     ...(argument.name ? { name: argument.name } : {}),
     thing: evaluateValue(argument.value, env),
     span: argument.value.span,
     ...(argument.value.kind === 'name' ? { spelling: argument.value.text } : {}),
+    ...(argument.value.kind === 'list' ? { items: argument.value.items.map((item) => item.span) } : {}),
   }));
 }
 

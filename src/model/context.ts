@@ -84,7 +84,7 @@ export function fault<C extends Code>(env: Env, code: C, holes: Holes<C>, detail
 }
 
 /** The lines `in ffn = SwiGLU(D, H), models/x.moe:15`, innermost first. */
-export function traceNotes(program: Program, trace: Trace | undefined): readonly string[] {
+function traceNotes(program: Program, trace: Trace | undefined): readonly string[] {
   const notes: string[] = [];
   for (let one = trace; one; one = one.parent) notes.push(`in ${quote(program, one.span)}, ${one.span.file}:${lineOf(program, one.span)}`);
   return notes.length <= 8 ? notes : [...notes.slice(0, 4), `… ${notes.length - 7} more`, ...notes.slice(-3)];

@@ -8,7 +8,7 @@ import type { Program } from './program.ts';
 import { checkRequire } from './require.ts';
 
 /** The models of the root file that have a body, in the order written. */
-export function definedModels(program: Program): readonly ModelDecl[] {
+function definedModels(program: Program): readonly ModelDecl[] {
   return [...program.root.names.values()].flatMap((entry) => (entry.kind === 'model' && entry.module === program.root && entry.decl.what.kind === 'defined' ? [entry.decl] : []));
 }
 

@@ -14,6 +14,7 @@ import { type DType, spell, spellType, type TensorType } from '../graph/type.ts'
 import { type Env, fault, openMark } from './context.ts';
 import { limits } from './limits.ts';
 import { type Instance, poison, type Poison, type TensorThing, type WeightThing } from './thing.ts';
+import { reportTypeFault } from './type-fault.ts';
 
 /** The graph under construction. One for a model; one more for each body of a mixture. */
 export interface Build {
@@ -58,20 +59,28 @@ export function newBuild(paths: ReadonlyMap<WeightThing, string>, outer?: Build,
 export interface Operand {
   readonly tensor: TensorThing;
   readonly span: Span;
+  /** What to mark instead where the operand does not fit: the index that picks from it. */
+  readonly blame?: Span;
+}
+
+/** The name of a node's results where it is not that of the statement, and where its settings were written. */
+export interface Naming {
+  readonly name?: string;
+  readonly settings?: ReadonlyMap<string, Span>;
 }
 
 /** Appends a node; a fault of its type rule is reported at `span`. Undefined where there is one. */
-export function emit(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, name?: string): readonly TensorThing[] | Poison {
+export function emit(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, { name, settings = new Map() }: Naming = {}): readonly TensorThing[] | Poison {
   const { frame } = env;
   if (!frame) throw new Bug(`${op.name} outside a forward`);
-  const settings = withDefaults(op, attrs);
-  const types = typesOf(env, op, inputs, settings, span);
+  const full = withDefaults(op, attrs);
+  const types = typesOf(env, op, inputs, full, span, settings);
   if (!types) return poison;
   const { build } = frame;
   if (build.nodes.length >= limits.nodes) return fault(env, 'graph-too-large', { limit: limits.nodes }, { at: span });
   const base = name ?? join(frame.place, nameOf(frame, op, span));
   const outputs = types.map((type, i) => value(types.length === 1 ? base : `${base}.${op.outputs[i] ?? i}`, type));
-  build.nodes.push({ op, inputs: inputs.map((one) => one?.tensor.value), outputs, attrs: settings, span });
+  build.nodes.push({ op, inputs: inputs.map((one) => one?.tensor.value), outputs, attrs: full, span });
   markCached(build, op, inputs, outputs);
   return outputs.map((one, i) => ({ kind: 'tensor', value: one, type: types[i] ?? { dtype: 'f32', dims: [] } }));
 }
@@ -83,7 +92,7 @@ function nameOf({ target }: Frame, op: Op, span: Span): string {
 
 /** The same for ops with one result. */
 export function emitOne(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, name?: string): TensorThing | Poison {
-  const results = emit(env, op, inputs, attrs, span, name);
+  const results = emit(env, op, inputs, attrs, span, name === undefined ? {} : { name });
   return 'kind' in results ? results : (results[0] ?? poison);
 }
 
@@ -97,65 +106,15 @@ export function scalarValue(env: Env, number: number, dtype: DType, span: Span):
   return emitOne(env, constant, [], { array: scalar(number, dtype) }, span, join(env.frame?.place ?? '', 'constant'));
 }
 
-function typesOf(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span): readonly TensorType[] | undefined {
+function typesOf(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, settings: ReadonlyMap<string, Span>): readonly TensorType[] | undefined {
   try {
     return op.type(inputs.map((one) => one?.tensor.type), attrs);
   } catch (error) {
-    if (error instanceof TypeFault) reportTypeFault(env, error, op, inputs, span);
+    if (error instanceof TypeFault) reportTypeFault(env, error, { op, inputs, settings, span });
     else if (error instanceof Bug && /beyond 2\^53|whole number/.test(error.message)) fault(env, 'number-too-large', {}, { at: span });
     else throw error;
     return undefined;
   }
-}
-
-function reportTypeFault(env: Env, error: TypeFault, op: Op, inputs: readonly (Operand | undefined)[], span: Span): void {
-  const wrong = portIndex(op, error.port);
-  const { at, label, related } = error.code === 'inner-sizes-differ' ? innerSizes(inputs, span) : general(inputs, wrong, span);
-  const weightFix = error.code === 'inner-sizes-differ' ? declareFix(inputs) : undefined;
-  const fixes = [weightFix, weightFix === undefined || error.fix !== undefined ? error.fix : undefined].filter((one) => one !== undefined).map((text) => ({ text }));
-  const details: Details = { at, ...(label === undefined ? {} : { label }), related, fixes };
-  // The holes were typed where the rule failed; here only their names are known.
-  fault(env, error.code, error.holes as never, details);
-}
-
-function portIndex(op: Op, port: string | undefined): number {
-  return port === undefined ? -1 : op.inputs.findIndex((one) => one.replace(/[?*]$/, '') === port);
-}
-
-interface Placed {
-  readonly at: Span;
-  readonly label?: string;
-  readonly related: readonly Label[];
-}
-
-function general(inputs: readonly (Operand | undefined)[], wrong: number, span: Span): Placed {
-  const operands = inputs.filter((one): one is Operand => one !== undefined && one.span.end > one.span.start);
-  const related = operands.filter(({ span: own }) => own.start !== span.start || own.end !== span.end).slice(0, 3).map((one) => ({ span: one.span, text: `is ${spellSized(one.tensor.type)}` }));
-  const declared = operands.flatMap(({ tensor }) => (tensor.weight ? [{ span: tensor.weight.decl.type.span, text: `\`${tensor.weight.name}\` is declared here` }] : []));
-  const culprit = wrong >= 0 ? inputs[wrong] : undefined;
-  if (culprit && operands.length === 1) return { at: culprit.span, label: `is ${spellSized(culprit.tensor.type)}`, related: declared };
-  return { at: span, related: [...related, ...declared.slice(0, 1)] };
-}
-
-/** The example of the design: the left operand is marked, and the cause where the weight is declared. */
-function innerSizes(inputs: readonly (Operand | undefined)[], span: Span): Placed {
-  const [left, right] = inputs;
-  if (!left || !right) return { at: span, related: [] };
-  const [inner, other] = [left.tensor.type.dims.at(-1), right.tensor.type.dims.at(-2) ?? right.tensor.type.dims.at(-1)];
-  const ends = inner ? `ends in ${spellValue(inner)}` : 'has no axis';
-  const begins = other ? `begins with ${spellValue(other)}` : 'has no axis';
-  const decl = right.tensor.weight?.decl;
-  const row = decl?.type.kind === 'tensor-type' ? decl.type.dims?.items.at(-2) : undefined;
-  return { at: left.span, label: ends, related: [{ span: row?.span ?? decl?.type.span ?? right.span, text: begins }] };
-}
-
-function declareFix(inputs: readonly (Operand | undefined)[]): string | undefined {
-  const [left, right] = inputs;
-  const weight = right?.tensor.weight;
-  const [a, b] = weight?.type.dims ?? [];
-  const inner = left?.tensor.type.dims.at(-1);
-  if (!weight || !a || !b || !inner || weight.type.dims.length !== 2 || show(b) !== show(inner)) return undefined;
-  return `declare \`weight ${weight.name}: [${spell(b)}, ${spell(a)}]\``;
 }
 
 /** A size with its number where the author's spelling hides it: `H = 1536`. */

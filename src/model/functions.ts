@@ -6,7 +6,7 @@ import { limits } from './limits.ts';
 import type { Constant } from './thing.ts';
 
 /** A function: how it is called, and what it yields; a string says what was expected instead. */
-export interface ConstantFunction {
+interface ConstantFunction {
   readonly signature: string;
   apply(args: readonly Constant[]): Constant | string;
 }

@@ -31,7 +31,7 @@ export function indexTensor(env: Env, tensor: TensorThing, expr: Indexed): Thing
     } else if (index.kind === 'at') {
       current = pick(env, current, axis, index.value, expr);
     } else {
-      current = cut(env, current, axis, index.from, index.to, expr);
+      current = cut(env, current, axis, index, expr);
       axis += 1;
     }
   }
@@ -47,11 +47,11 @@ function pick(env: Env, tensor: TensorThing, axis: number, at: Expr, expr: Index
   const size = tensor.type.dims[axis] ?? dim(1);
   const number = constant(index);
   const from = number !== undefined && number < 0 ? add(size, index) : index;
-  const row = emitOne(env, opNamed('slice'), [{ tensor, span: expr.object.span }], { axis, from, to: add(from, 1) }, expr.span);
+  const row = emitOne(env, opNamed('slice'), [{ tensor, span: expr.object.span, blame: at.span }], { axis, from, to: add(from, 1) }, expr.span);
   return row.kind === 'poison' ? row : emitOne(env, opNamed('squeeze'), [{ tensor: row, span: expr.object.span }], { axis }, expr.span);
 }
 
-function cut(env: Env, tensor: TensorThing, axis: number, start: Expr | undefined, end: Expr | undefined, expr: Indexed): Thing {
+function cut(env: Env, tensor: TensorThing, axis: number, { from: start, to: end, span }: Extract<Index, { kind: 'range' }>, expr: Indexed): Thing {
   const size = tensor.type.dims[axis] ?? dim(1);
   const bound = (given: Expr | undefined, otherwise: Dim): Dim | undefined => {
     if (!given) return otherwise;
@@ -62,7 +62,7 @@ function cut(env: Env, tensor: TensorThing, axis: number, start: Expr | undefine
   const [from, to] = [bound(start, dim(0)), bound(end, size)];
   if (!from || !to) return poison;
   if (constant(from) === 0 && !end) return tensor;
-  return emitOne(env, opNamed('slice'), [{ tensor, span: expr.object.span }], { axis, from, to }, expr.span);
+  return emitOne(env, opNamed('slice'), [{ tensor, span: expr.object.span, blame: span }], { axis, from, to }, expr.span);
 }
 
 /** A size, which may be known only at run time. */

@@ -143,7 +143,7 @@ function bodyGraph(place: string, name: string, build: Build, inputs: readonly V
 }
 
 /** The weights that every expert has its own of: all but those marked `shared`, and those inside parts marked so. */
-export function liftedWeights(layer: LayerThing): readonly WeightThing[] {
+function liftedWeights(layer: LayerThing): readonly WeightThing[] {
   switch (layer.kind) {
     case 'opaque':
       return [];

@@ -10,8 +10,8 @@ import { value as newValue } from '../graph/graph.ts';
 import { ops } from '../ops/index.ts';
 import { numberOf, showConstant } from './arithmetic.ts';
 import { type Env, fault } from './context.ts';
-import { type Build, emit, emitOne, type Operand, scalarValue } from './frame.ts';
-import { isConstant, poison, type Poison, type TensorThing, type Thing, thingWords, type WeightThing } from './thing.ts';
+import { type Build, emitOne, type Operand, scalarValue } from './frame.ts';
+import { type IntThing, isConstant, poison, type Poison, type TensorThing, type Thing, thingWords, type WeightThing } from './thing.ts';
 
 /** The op of this name; it must exist. */
 export function opNamed(name: string): Op {
@@ -27,12 +27,11 @@ export function asTensor(env: Env, thing: TensorThing | WeightThing): TensorThin
   if (thing.kind === 'tensor') return thing;
   const { frame } = env;
   if (!frame) throw new Bug(`the weight ${thing.name} is read outside a forward`);
-  frame.build.weights.get(thing);
   return { kind: 'tensor', value: valueOfWeight(frame.build, thing), type: thing.type, weight: thing };
 }
 
 /** The graph's value of a weight. In the body of a mixture, what is not lifted belongs to the graph around it. */
-export function valueOfWeight(build: Build, weight: WeightThing): ReturnType<typeof newValue> {
+function valueOfWeight(build: Build, weight: WeightThing): ReturnType<typeof newValue> {
   if (build.outer && !build.lifted?.has(weight)) return valueOfWeight(build.outer, weight);
   const known = build.weights.get(weight);
   if (known) return known;
@@ -70,15 +69,15 @@ export interface Written {
   readonly span: Span;
 }
 
-/** All as tensors: constants become scalars of the element type of their neighbours. Undefined after a fault, or where one is poison. */
-export function tensorOperands(env: Env, written: readonly Written[], span: Span): readonly Operand[] | undefined {
+/** All as tensors: constants become scalars of the element type of their neighbours, the first `apart` of which are of a type of their own. Undefined after a fault, or where one is poison. */
+export function tensorOperands(env: Env, written: readonly Written[], span: Span, apart = 0): readonly Operand[] | undefined {
   if (!env.frame) {
     needsForward(env, span);
     return undefined;
   }
   if (written.some(({ thing }) => thing.kind === 'poison' || thing.kind === 'opaque')) return undefined;
   const tensors = written.map((one) => (one.thing.kind === 'tensor' || one.thing.kind === 'weight' ? asTensor(env, one.thing) : undefined));
-  const neighbour = tensors.find((one) => one && one.type.dtype !== 'bool') ?? tensors.find((one) => one);
+  const neighbour = tensors.slice(apart).find((one) => one && one.type.dtype !== 'bool') ?? tensors.find((one) => one);
   const operands: Operand[] = [];
   for (const [i, { thing, span: own }] of written.entries()) {
     const tensor = tensors[i] ?? constantOperand(env, thing, own, neighbour, written);
@@ -109,14 +108,7 @@ function scalarType(thing: { readonly kind: 'int' | 'float' }, neighbour: Tensor
 }
 
 /** A size known only at run time, as a scalar. */
-function runtimeSize(env: Env, thing: { readonly kind: 'int'; readonly value: import('../graph/dim.ts').Dim }, dtype: DType, span: Span): TensorThing | Poison {
+function runtimeSize(env: Env, thing: IntThing, dtype: DType, span: Span): TensorThing | Poison {
   const size = emitOne(env, opNamed('size'), [], { n: thing.value }, span);
   return size.kind === 'poison' || dtype === 'i64' ? size : emitOne(env, opNamed('cast'), [{ tensor: size, span }], { to: dtype }, span);
-}
-
-/** Applies an op whose results are several, as a thing. */
-export function emitThing(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Parameters<typeof emit>[3], span: Span): Thing {
-  const results = emit(env, op, inputs, attrs, span);
-  if ('kind' in results) return results;
-  return results.length === 1 ? (results[0] ?? poison) : { kind: 'several', items: results };
 }

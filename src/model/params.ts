@@ -70,7 +70,7 @@ function conform(value: Constant, type: Type, decl: ParamDecl, context: Context,
 }
 
 /** The type of a constant in words. */
-export function typeWords(value: Constant): string {
+function typeWords(value: Constant): string {
   if (value.kind !== 'list') return { int: 'an int', float: 'a float', bool: 'a bool', string: 'a string' }[value.kind];
   const [first] = value.items ?? [];
   return first && isPlain(first) ? `a list of ${first.kind === 'string' ? 'strings' : `${first.kind}s`}` : 'a list';

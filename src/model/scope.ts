@@ -31,14 +31,14 @@ export function lookUp(env: Env, { text, span }: Name | Ident): Thing {
   const local = lookUpLocal(env, text);
   if (local) return local;
   const entry = env.module.names.get(text);
-  if (entry) return valueOf(env, entry, { text, span });
+  if (entry) return thingOf(env, entry, { text, span });
   if (text === 'inf') return { kind: 'float', value: Infinity };
   if (text === 'pi') return { kind: 'float', value: Math.PI };
   if (isFunction(text)) return fault(env, 'function-not-called', { name: text }, { at: span, fixes: [{ text: `call it: \`${text}(…)\`` }] });
   return unknownName(env, text, { at: span });
 }
 
-function valueOf(env: Env, entry: Entry, { text, span }: { readonly text: string; readonly span: Name['span'] }): Thing {
+function thingOf(env: Env, entry: Entry, { text, span }: { readonly text: string; readonly span: Name['span'] }): Thing {
   switch (entry.kind) {
     case 'broken':
       return poison;
@@ -73,7 +73,7 @@ export function unknownName(env: Env, text: string, details: Details): Thing {
 }
 
 /** Every name that means something here. */
-export function knownNames(env: Env): readonly string[] {
+function knownNames(env: Env): readonly string[] {
   return [...env.scopes.flatMap((scope) => [...scope.keys()]), ...env.module.names.keys(), 'inf', 'pi', ...functionNames()];
 }
 

@@ -1,9 +1,9 @@
 /** The right side of a binding → where numbers come from: tensors of the checkpoint through steps that can be done while reading. */
 
-import type { Binary, Call, Expr, Indexed } from '../../grammar/ast.ts';
+import type { Binary, Call, Expr, Indexed, StringLiteral, Value } from '../../grammar/ast.ts';
 import { constant } from '../graph/dim.ts';
 import type { Arithmetic, Source } from '../graph/source.ts';
-import { type DType } from '../graph/type.ts';
+import type { DType } from '../graph/type.ts';
 import { int, numberOf } from './arithmetic.ts';
 import { type Env, fault, quote } from './context.ts';
 import { evaluate, wholeNumber } from './evaluate.ts';
@@ -17,7 +17,7 @@ export interface TensorHeader {
 }
 
 /** What a source is read against. */
-export interface SourceScope {
+interface SourceScope {
   readonly env: Env;
   /** Put before every name, with a dot. */
   readonly prefix: string;
@@ -112,13 +112,32 @@ function binary(expr: Binary, scope: SourceScope): Sourced | undefined {
 
 /** The number of a side that names no tensor. */
 function constantSide(expr: Expr, { env, indices }: SourceScope): number | undefined {
-  if (mentionsTensor(expr)) return undefined;
+  if (stringsIn(expr).length > 0) return undefined;
   const thing = evaluate(expr, { ...env, scopes: [new Map<string, Thing>([...indices].map(([name, value]) => [name, int(value)])), ...env.scopes] });
   return thing.kind === 'int' || thing.kind === 'float' ? numberOf(thing) : undefined;
 }
 
-function mentionsTensor(expr: Expr): boolean {
-  return JSON.stringify(expr, (key, value: unknown) => (key === 'span' ? undefined : value)).includes('"kind":"string"');
+/** The strings of a source: names of tensors. */
+export function stringsIn(value: Value): readonly StringLiteral[] {
+  switch (value.kind) {
+    case 'string':
+      return [value];
+    case 'paren':
+      return stringsIn(value.inner);
+    case 'negate':
+      return stringsIn(value.operand);
+    case 'member':
+    case 'indexed':
+      return stringsIn(value.object);
+    case 'binary':
+      return [...stringsIn(value.left), ...stringsIn(value.right)];
+    case 'call':
+      return value.args.flatMap((argument) => stringsIn(argument.value));
+    case 'list':
+      return value.items.flatMap((item) => (item.kind === 'rest' ? [] : stringsIn(item)));
+    default:
+      return [];
+  }
 }
 
 function indexed(of: Source, expr: Indexed, scope: SourceScope): Sourced | undefined {

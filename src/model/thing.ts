@@ -22,7 +22,7 @@ export interface BoolThing {
   readonly kind: 'bool';
   readonly value?: boolean;
 }
-export interface TextThing {
+interface TextThing {
   readonly kind: 'string';
   readonly value?: string;
 }
@@ -108,7 +108,7 @@ export interface Opaque {
 export type LayerThing = Instance | Stack | Mixture | Opaque;
 
 /** What a call with several results yields. */
-export interface SeveralThing {
+interface SeveralThing {
   readonly kind: 'several';
   readonly items: readonly (Thing)[];
 }

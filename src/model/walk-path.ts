@@ -26,7 +26,7 @@ export interface Chosen {
 }
 
 /** What a path came to: its targets, or where it ended and what could have stood there. */
-export interface Walked {
+interface Walked {
   readonly targets: readonly Target[];
   /** The name that no way led to, with the names that were there. */
   readonly missing?: { readonly name: string; readonly span: Path['span']; readonly known: readonly string[]; /** Whether a fault that was reported made it so. */ readonly silent: boolean };
