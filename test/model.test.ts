@@ -43,7 +43,8 @@ function run(graph: Graph, feeds: Readonly<Record<string, NdArray>>): Readonly<R
   return evaluateGraph(graph, feeds, (path) => numbers(path, dims.get(path) ?? []));
 }
 
-const headers = (entries: Readonly<Record<string, readonly number[]>>): ReadonlyMap<string, TensorHeader> => new Map(Object.entries(entries).map(([name, dims]) => [name, { dims, dtype: 'f32' }]));
+const headers = (entries: Readonly<Record<string, readonly number[]>>): ReadonlyMap<string, TensorHeader> =>
+  new Map(Object.entries(entries).map(([name, dims]) => [name, { dims, dtype: 'f32' }]));
 const sourceOf = (model: Model, path: string): Source | undefined => model.graph.weights.find((one) => one.path === path)?.source;
 
 const mlp = `
@@ -68,8 +69,12 @@ describe('a stack of feed-forwards', () => {
     const x = numbers('x', [2, 3]);
     const block = (rows: readonly number[][], i: number): number[][] => {
       const [up, down] = [numbers(`blocks.${i}.up`, [3, 2]), numbers(`blocks.${i}.down`, [2, 3])];
-      const times = (a: readonly number[][], b: NdArray): number[][] => a.map((row) => Array.from({ length: b.dims[1] ?? 0 }, (_, j) => row.reduce((sum, value, k) => sum + value * (b.data[k * (b.dims[1] ?? 0) + j] ?? 0), 0)));
-      return times(times(rows, up).map((row) => row.map((value) => Math.max(0, value))), down);
+      const times = (a: readonly number[][], b: NdArray): number[][] =>
+        a.map((row) => Array.from({ length: b.dims[1] ?? 0 }, (_, j) => row.reduce((sum, value, k) => sum + value * (b.data[k * (b.dims[1] ?? 0) + j] ?? 0), 0)));
+      return times(
+        times(rows, up).map((row) => row.map((value) => Math.max(0, value))),
+        down,
+      );
     };
     const rows = [0, 1].map((i) => [...x.data.slice(3 * i, 3 * i + 3)]);
     const expected = block(block(rows, 0), 1).map((row, i) => row.map((value, j) => (rows[i]?.[j] ?? 0) + 2 * value));
@@ -90,20 +95,30 @@ describe('a stack of feed-forwards', () => {
     expect(shape({})).toEqual([3, 2]);
     expect(shape({ config: { hidden: 7 } })).toEqual([3, 7]);
     expect(shape({ config: { hidden: 7 }, set: { H: '5' } })).toEqual([3, 5]);
-    expect(build(mlp, { config: { hidden: 7 }, set: { D: '1' } }).params).toEqual([{ name: 'D', value: 1, from: 'set' }, { name: 'H', value: 7, from: 'config', key: 'hidden' }]);
+    expect(build(mlp, { config: { hidden: 7 }, set: { D: '1' } }).params).toEqual([
+      { name: 'D', value: 1, from: 'set' },
+      { name: 'H', value: 7, from: 'config', key: 'hidden' },
+    ]);
   });
 
   it('finds its tensors under the prefixes around them, seen through the steps of the source', () => {
     const tensors = headers({ 'layers.0.up.weight': [2, 3], 'layers.0.down': [2, 3], 'layers.1.up.weight': [2, 3], 'layers.1.down': [2, 3], extra: [1] });
     const { model, diagnostics } = buildModel(load(mlp), { tensors });
     expect(codes(diagnostics)).toEqual(['tensors-unread']);
-    expect(model && sourceOf(model, 'blocks.1.up')).toEqual({ kind: 'transpose', dims: [3, 2], dtype: 'f32', of: { kind: 'tensor', name: 'layers.1.up.weight', dims: [2, 3], dtype: 'f32' } });
+    expect(model && sourceOf(model, 'blocks.1.up')).toEqual({
+      kind: 'transpose',
+      dims: [3, 2],
+      dtype: 'f32',
+      of: { kind: 'tensor', name: 'layers.1.up.weight', dims: [2, 3], dtype: 'f32' },
+    });
   });
 
   it('says what a checkpoint lacks or holds the other way around', () => {
     const lacking = buildModel(load(mlp), { tensors: headers({ 'layer.0.up.weight': [2, 3] }) }).diagnostics;
     expect(codes(lacking)).toContain('tensors-missing');
-    const turned = buildModel(load(mlp), { tensors: headers({ 'layers.0.up.weight': [3, 2], 'layers.0.down': [2, 3], 'layers.1.up.weight': [2, 3], 'layers.1.down': [2, 3] }) }).diagnostics;
+    const turned = buildModel(load(mlp), {
+      tensors: headers({ 'layers.0.up.weight': [3, 2], 'layers.0.down': [2, 3], 'layers.1.up.weight': [2, 3], 'layers.1.down': [2, 3] }),
+    }).diagnostics;
     expect(turned.map(({ code, fixes }) => [code, fixes[0]?.text])).toEqual([['weight-is-transposed', 'drop `.T`']]);
     const wide = headers({ 'layers.0.up.weight': [2, 4], 'layers.0.down': [2, 3], 'layers.1.up.weight': [2, 3], 'layers.1.down': [2, 3] });
     expect(codes(buildModel(load(mlp), { tensors: wide }).diagnostics)).toEqual(['tensor-wrong-shape']);
@@ -141,8 +156,12 @@ describe('causal attention', () => {
   });
 
   it('leaves alone what the author caches', () => {
-    const own = attention.replace('ks = rope(split_heads(x @ k, N), rotation())', 'kept = cache(x)\n    ks = rope(split_heads(kept @ k, N), rotation())').replace('split_heads(x @ v, N)', 'split_heads(kept @ v, N)');
-    const caches = build(own).graph.nodes.filter(({ op }) => op.name === 'cache').map(({ attrs }) => attrs['path']);
+    const own = attention
+      .replace('ks = rope(split_heads(x @ k, N), rotation())', 'kept = cache(x)\n    ks = rope(split_heads(kept @ k, N), rotation())')
+      .replace('split_heads(x @ v, N)', 'split_heads(kept @ v, N)');
+    const caches = build(own)
+      .graph.nodes.filter(({ op }) => op.name === 'cache')
+      .map(({ attrs }) => attrs['path']);
     expect(caches).toEqual(['blocks.0/kept', 'blocks.1/kept']);
   });
 
@@ -196,10 +215,21 @@ model M {
   });
 
   it('a model is chosen by its family and by what it requires', () => {
-    const two = `${mlp}\nparam tied = false from config "tied"\nmodel T for "toy" { require tied  forward(x: [B, D]) -> y: [B, D] { return x } }`.replace('model M for "toy" {', 'model M for "toy" { require tied == false');
+    const two = `${mlp}\nparam tied = false from config "tied"\nmodel T for "toy" { require tied  forward(x: [B, D]) -> y: [B, D] { return x } }`.replace(
+      'model M for "toy" {',
+      'model M for "toy" { require tied == false',
+    );
     const program = load(two);
-    expect(describes(program, { model_type: 'toy', tied: true }).filter((one) => one.holds).map((one) => one.model)).toEqual(['T']);
-    expect(describes(program, { model_type: 'toy' }).filter((one) => one.holds).map((one) => one.model)).toEqual(['M']);
+    expect(
+      describes(program, { model_type: 'toy', tied: true })
+        .filter((one) => one.holds)
+        .map((one) => one.model),
+    ).toEqual(['T']);
+    expect(
+      describes(program, { model_type: 'toy' })
+        .filter((one) => one.holds)
+        .map((one) => one.model),
+    ).toEqual(['M']);
     expect(describes(program, { model_type: 'other' })).toEqual([]);
     expect(buildModel(program, { config: { model_type: 'toy', tied: 1 } }).model?.name).toBe('T');
     expect(checkProgram(program).diagnostics).toEqual([]);
@@ -250,7 +280,11 @@ describe('what is wrong', () => {
   });
 
   it('is not said of exact divisions that a `require` states', () => {
-    expect(check('dim B, S\nlayer L(D: int, N: int) { require D % N == 0  weight w: [D, D / N]  forward(x: [B, S, D]) -> [B, S, D] { return merge_heads(split_heads(x, N)) + sum(x @ w, keep: true) } }')).toEqual([]);
+    expect(
+      check(
+        'dim B, S\nlayer L(D: int, N: int) { require D % N == 0  weight w: [D, D / N]  forward(x: [B, S, D]) -> [B, S, D] { return merge_heads(split_heads(x, N)) + sum(x @ w, keep: true) } }',
+      ),
+    ).toEqual([]);
   });
 
   it.each([
@@ -285,11 +319,26 @@ describe('mixtures', () => {
     const { graph } = build(mixed);
     const node = graph.nodes.find(({ op }) => op.name === 'mixture');
     expect(Object.keys(node?.bodies ?? {})).toEqual(['router', 'expert']);
-    expect(graph.weights.map(({ path, source }) => [path, source.dims])).toEqual([['blocks.up', [4, 3, 2]], ['blocks.down', [4, 2, 3]], ['blocks.router.gate', [3, 4]]]);
+    expect(graph.weights.map(({ path, source }) => [path, source.dims])).toEqual([
+      ['blocks.up', [4, 3, 2]],
+      ['blocks.down', [4, 2, 3]],
+      ['blocks.router.gate', [3, 4]],
+    ]);
   });
 
   it('read the experts one by one', () => {
-    const one = { ...Object.fromEntries([0, 1, 2, 3].flatMap((e) => [[`experts.${e}.up.weight`, [2, 3]], [`experts.${e}.down`, [2, 3]]] as const)), gate: [3, 4] };
+    const one = {
+      ...Object.fromEntries(
+        [0, 1, 2, 3].flatMap(
+          (e) =>
+            [
+              [`experts.${e}.up.weight`, [2, 3]],
+              [`experts.${e}.down`, [2, 3]],
+            ] as const,
+        ),
+      ),
+      gate: [3, 4],
+    };
     const { model, diagnostics } = buildModel(load(mixed), { tensors: headers(one) });
     expect(diagnostics).toEqual([]);
     expect(model && sourceOf(model, 'blocks.down')).toMatchObject({ kind: 'concat', axis: 0, dims: [4, 2, 3] });

@@ -51,7 +51,7 @@ function union(layers: readonly LayerThing[]): readonly string[] | undefined {
 
 function applyStack(env: Env, stack: Stack, args: readonly GivenArgument[], place: string, span: Span): Thing {
   const [first, ...others] = args;
-  if (!first) return fault(env, 'argument-missing', { callee: 'a stack', name: 'the first' }, { at: span });
+  if (!first) return fault(env, 'argument-missing', { callee: calleeName(env, stack, span), name: formalNames(stack)?.[0] ?? 'x' }, { at: span });
   const extra = others.find((one) => !one.name);
   if (extra) return fault(env, 'argument-needs-name', { what: 'a stack' }, { at: extra.span });
   if (!checkNames(env, stack, others, span)) return poison;
@@ -73,14 +73,28 @@ function offsetOf(place: string): readonly [string, number] {
   return found ? [found[1] ?? '', Number(found[2])] : [place, 0];
 }
 
+/** What stands in front of the brackets of a call. */
+export function calleeName(env: Env, layer: LayerThing, span: Span): string {
+  const [name] = quote(env.context.program, span).split('(');
+  return name || thingWords[layer.kind];
+}
+
 /** Every named argument must be taken by some layer inside. */
 export function checkNames(env: Env, layer: LayerThing, named: readonly GivenArgument[], span: Span): boolean {
   const names = formalNames(layer);
   if (!names || (layer.kind === 'stack' && layer.items.length === 0)) return true;
   const unknown = named.find((one) => one.name && !names.slice(1).includes(one.name.text));
   if (!unknown?.name) return true;
-  const word = thingWords[layer.kind];
-  fault(env, 'argument-unknown', { callee: quote(env.context.program, { ...span, end: span.start + (quote(env.context.program, span).indexOf('(') || 1) }) || word, name: unknown.name.text }, { at: unknown.name.span, fixes: didYouMean(unknown.name.text, names.slice(1)), notes: names.length > 1 ? [`the layers inside take ${names.slice(1).join(', ')}`] : ['no layer inside takes more than one argument'] });
+  fault(
+    env,
+    'argument-unknown',
+    { callee: calleeName(env, layer, span), name: unknown.name.text },
+    {
+      at: unknown.name.span,
+      fixes: didYouMean(unknown.name.text, names.slice(1)),
+      notes: names.length > 1 ? [`the layers inside take ${names.slice(1).join(', ')}`] : ['no layer inside takes more than one argument'],
+    },
+  );
   return false;
 }
 
@@ -106,7 +120,15 @@ function applyInstance(env: Env, instance: Instance, args: readonly GivenArgumen
 
 /** The place of a forward: its variables, then the layer's own names. */
 export function forwardEnv(env: Env, instance: Instance, frame: Frame, variables: ReadonlyMap<string, Thing>): Env {
-  return { context: env.context, module: instance.module, scopes: [variables, instance.names], ...(instance.trace ? { trace: instance.trace } : {}), frame, owner: instance.decl, depth: env.depth };
+  return {
+    context: env.context,
+    module: instance.module,
+    scopes: [variables, instance.names],
+    ...(instance.trace ? { trace: instance.trace } : {}),
+    frame,
+    owner: instance.decl,
+    depth: env.depth,
+  };
 }
 
 function bindFormal(caller: Env, callee: Env, formal: Formal, argument: GivenArgument, instance: Instance): Thing {
@@ -116,7 +138,12 @@ function bindFormal(caller: Env, callee: Env, formal: Formal, argument: GivenArg
   const dtype = dtypeOf(type, callee);
   if (!tensor || !dtype || !callee.frame) return poison;
   const mismatch = (details: { readonly label?: string } = {}): Thing =>
-    fault(caller, 'argument-wrong-type', { callee: instance.decl.name.text, name: formal.name.text, expected: quote(caller.context.program, type.span), found: spellType(tensor.type) }, { at: argument.span, label: details.label ?? `is ${spellSized(tensor.type)}`, related: [{ span: formal.span, text: 'declared here' }] });
+    fault(
+      caller,
+      'argument-wrong-type',
+      { callee: instance.decl.name.text, name: formal.name.text, expected: quote(caller.context.program, type.span), found: spellType(tensor.type) },
+      { at: argument.span, label: details.label ?? `is ${spellSized(tensor.type)}`, related: [{ span: formal.span, text: 'declared here' }] },
+    );
   if (tensor.type.dtype !== dtype) return mismatch();
   const match = type.dims ? matchShape(type.dims, tensor.type.dims, callee, callee.frame) : undefined;
   if (!match) return poison;
@@ -140,7 +167,12 @@ function agreeOnRests(env: Env, forward: Forward, frame: Frame, instance: Instan
   const other = others.find((one) => one.length !== first.length || one.some((size, i) => !same(size, first[i] ?? size)));
   if (!other) return true;
   const words = (dims: readonly Dim[]): string => spellType({ dtype: 'f32', dims });
-  fault(env, 'rests-differ', { callee: instance.decl.name.text, left: words(first), right: words(other) }, { at: span, related: [{ span: instance.decl.name.span, text: 'declared here' }] });
+  fault(
+    env,
+    'rests-differ',
+    { callee: instance.decl.name.text, left: words(first), right: words(other) },
+    { at: span, related: [{ span: instance.decl.name.span, text: 'declared here' }] },
+  );
   return false;
 }
 
@@ -162,14 +194,21 @@ export function runForward(env: Env, forward: Forward, frame: Frame, variables: 
     const items = assignable(env, statement.targets.length, thing, statement.value.span);
     statement.targets.forEach((target, i) => {
       const taken = spans.get(target.text);
-      if (taken || env.scopes[1]?.has(target.text)) fault(env, 'name-taken', { name: target.text, what: taken ? 'a value' : thingWords[env.scopes[1]?.get(target.text)?.kind ?? 'poison'] }, { at: target.span, related: taken ? [{ span: taken, text: 'named here first' }] : [], fixes: [{ text: 'give the value another name' }] });
+      if (taken || env.scopes[1]?.has(target.text))
+        fault(
+          env,
+          'name-taken',
+          { name: target.text, what: taken ? 'a value' : thingWords[env.scopes[1]?.get(target.text)?.kind ?? 'poison'] },
+          { at: target.span, related: taken ? [{ span: taken, text: 'named here first' }] : [], fixes: [{ text: 'give the value another name' }] },
+        );
       spans.set(target.text, target.span);
       variables.set(target.text, items[i] ?? poison);
     });
   }
   const results = returnsOf(env, forward);
   for (const statement of forward.statements) {
-    for (const target of statement.targets) if (!frame.read.has(target.text)) fault(env, 'value-unused', { name: target.text }, { at: target.span });
+    for (const target of statement.targets)
+      if (!frame.read.has(target.text) && variables.get(target.text)?.kind !== 'poison') fault(env, 'value-unused', { name: target.text }, { at: target.span });
   }
   return results;
 }
@@ -192,7 +231,12 @@ function returnsOf(env: Env, forward: Forward): readonly (Returned | undefined)[
   });
   const known = things.every(({ thing }) => thing.kind !== 'poison') || things.length > 1;
   if (known && things.length !== forward.results.length) {
-    fault(env, 'returns-differ', { returned: counted(things.length), declared: counted(forward.results.length) }, { at: forward.returnSpan, related: forward.results.map((one) => ({ span: one.span, text: 'declared here' })).slice(0, 1) });
+    fault(
+      env,
+      'returns-differ',
+      { returned: counted(things.length), declared: counted(forward.results.length) },
+      { at: forward.returnSpan, related: forward.results.map((one) => ({ span: one.span, text: 'declared here' })).slice(0, 1) },
+    );
     return forward.results.map(() => undefined);
   }
   return forward.results.map((result, i) => {
@@ -216,7 +260,12 @@ function checkResult(env: Env, result: Result, thing: Thing, span: Span): Return
   const match = dtype && matchShape(type.dims, tensor.type.dims, env, env.frame, env.frame.rests);
   if (!match) return undefined;
   const mismatch = (label: string): undefined => {
-    fault(env, 'result-wrong-type', { declared: quote(env.context.program, type.span), found: spellType(tensor.type) }, { at: span, label, related: [{ span: type.span, text: 'declared here' }] });
+    fault(
+      env,
+      'result-wrong-type',
+      { declared: quote(env.context.program, type.span), found: spellType(tensor.type) },
+      { at: span, label, related: [{ span: type.span, text: 'declared here' }] },
+    );
     return undefined;
   };
   if (tensor.type.dtype !== dtype) return mismatch(`is ${spellType(tensor.type)}`);

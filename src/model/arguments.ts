@@ -26,11 +26,29 @@ export function matchArguments(env: Env, callee: string, formals: readonly Forma
     const formal = argument.name ? formals.find((one) => one.name.text === argument.name?.text) : formals[i];
     if (!formal) {
       failed = true;
-      if (argument.name) fault(env, 'argument-unknown', { callee, name: argument.name.text }, { at: argument.name.span, fixes: didYouMean(argument.name.text, formals.map((one) => one.name.text)), notes: signature(callee, formals) });
+      if (argument.name)
+        fault(
+          env,
+          'argument-unknown',
+          { callee, name: argument.name.text },
+          {
+            at: argument.name.span,
+            fixes: didYouMean(
+              argument.name.text,
+              formals.map((one) => one.name.text),
+            ),
+            notes: signature(callee, formals),
+          },
+        );
       else fault(env, 'too-many-arguments', { callee, takes: counted(formals.length), given: args.length }, { at: argument.span, notes: signature(callee, formals) });
     } else if (given.has(formal.name.text)) {
       failed = true;
-      fault(env, 'argument-twice', { callee, name: formal.name.text }, { at: argument.name?.span ?? argument.span, related: [{ span: given.get(formal.name.text)?.span ?? span, text: 'given here first' }] });
+      fault(
+        env,
+        'argument-twice',
+        { callee, name: formal.name.text },
+        { at: argument.name?.span ?? argument.span, related: [{ span: given.get(formal.name.text)?.span ?? span, text: 'given here first' }] },
+      );
     } else {
       given.set(formal.name.text, argument);
     }

@@ -14,7 +14,10 @@ export function addCaches(env: Env, op: Op, inputs: readonly (Operand | undefine
   const build = env.frame?.build;
   const [k, v] = [portOf(op, 'k'), portOf(op, 'v')];
   if (!build || attrs['causal'] !== true || [inputs[k], inputs[v]].some((one) => one && build.cached.has(one.tensor.value))) return inputs;
-  const names = new Map([[k, 'key'], [v, 'value']]);
+  const names = new Map([
+    [k, 'key'],
+    [v, 'value'],
+  ]);
   const suffix = numbered(build.caches, `${env.frame?.place ?? ''}/`);
   return inputs.map((one, i) => {
     const name = names.get(i);

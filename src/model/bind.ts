@@ -72,7 +72,9 @@ function scopeOf(instance: Instance, context: Context): Env {
 
 /** Sources may use the formals of the layer; weights and parts have no meaning there. */
 function constantsOf(instance: Instance): Instance['names'] {
-  return new Map([...instance.names].filter(([, thing]) => thing.kind === 'int' || thing.kind === 'float' || thing.kind === 'bool' || thing.kind === 'string' || thing.kind === 'list'));
+  return new Map(
+    [...instance.names].filter(([, thing]) => thing.kind === 'int' || thing.kind === 'float' || thing.kind === 'bool' || thing.kind === 'string' || thing.kind === 'list'),
+  );
 }
 
 function enter(layer: LayerThing, lift: readonly Chosen[], chain: readonly Instance[], state: State): void {
@@ -100,7 +102,8 @@ function enter(layer: LayerThing, lift: readonly Chosen[], chain: readonly Insta
   }
 }
 
-const sizeOf = (size: { readonly terms: readonly { readonly numerator: number; readonly powers: readonly unknown[] }[] }): number => (size.terms.length === 1 && size.terms[0]?.powers.length === 0 ? size.terms[0].numerator : 1);
+const sizeOf = (size: { readonly terms: readonly { readonly numerator: number; readonly powers: readonly unknown[] }[] }): number =>
+  size.terms.length === 1 && size.terms[0]?.powers.length === 0 ? size.terms[0].numerator : 1;
 
 interface Place {
   readonly instance: Instance;
@@ -130,7 +133,8 @@ function applyBinding(binding: Binding, place: Place, state: State): void {
   for (const { path, targets } of walked) if (!claim(binding, path, targets, place)) return;
   for (const { indices, groups } of assignments.values()) {
     const [first] = groups[0]?.targets ?? [];
-    if (groups.length === 1 && first && first.thing.kind !== 'weight') groups[0]?.targets.forEach((target) => bindPrefix(binding, groups[0]?.path ?? binding.targets[0], target, place, state));
+    if (groups.length === 1 && first && first.thing.kind !== 'weight')
+      groups[0]?.targets.forEach((target) => bindPrefix(binding, groups[0]?.path ?? binding.targets[0], target, place, state));
     else bindSources(binding, groups, indices, place, state);
   }
 }
@@ -143,19 +147,37 @@ function claim(binding: Binding, path: Path, targets: readonly Target[], { env, 
     const other = own.get(liftKey(lift));
     own.set(liftKey(lift), binding);
     if (!other || (other === binding && thing.kind !== 'weight')) continue;
-    fault(env, 'bound-twice', { path: quote(env.context.program, path.span) }, { at: path.span, related: other === binding ? [] : [{ span: other.span, text: 'bound here first' }] });
+    fault(
+      env,
+      'bound-twice',
+      { path: quote(env.context.program, path.span) },
+      { at: path.span, related: other === binding ? [] : [{ span: other.span, text: 'bound here first' }] },
+    );
     return false;
   }
   return true;
 }
 
-const indexKey = (indices: ReadonlyMap<string, number>): string => [...indices].map(([name, value]) => `${name}=${value}`).sort().join();
+const indexKey = (indices: ReadonlyMap<string, number>): string =>
+  [...indices]
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join();
 
 function reportPath(path: Path, missing: ReturnType<typeof walkPath>['missing'], { instance, env }: Place): void {
   const owner = instance.decl.name.text;
   if (missing?.silent) return;
   const name = missing?.name ?? path.head.text;
-  fault(env, 'path-unknown', { owner, path: quote(env.context.program, path.span) }, { at: missing?.span ?? path.span, fixes: didYouMean(name, missing?.known ?? []), notes: missing && missing.known.length > 0 && missing.known.length <= 16 ? [`there are ${missing.known.join(', ')}`] : [] });
+  fault(
+    env,
+    'path-unknown',
+    { owner, path: quote(env.context.program, path.span) },
+    {
+      at: missing?.span ?? path.span,
+      fixes: didYouMean(name, missing?.known ?? []),
+      notes: missing && missing.known.length > 0 && missing.known.length <= 16 ? [`there are ${missing.known.join(', ')}`] : [],
+    },
+  );
 }
 
 /** The names in braces are exactly those that are free on the left. */
@@ -164,12 +186,26 @@ function checkHoles(binding: Binding, free: readonly string[], env: Env): boolea
   const holes = new Set(strings.flatMap(({ value }) => holesOf(value)));
   const unbound = [...holes].find((hole) => !free.includes(hole));
   if (unbound !== undefined) {
-    fault(env, 'hole-unbound', { name: unbound }, { at: strings.find(({ value }) => holesOf(value).includes(unbound))?.span ?? binding.source.span, fixes: didYouMean(unbound, free) });
+    fault(
+      env,
+      'hole-unbound',
+      { name: unbound },
+      { at: strings.find(({ value }) => holesOf(value).includes(unbound))?.span ?? binding.source.span, fixes: didYouMean(unbound, free) },
+    );
     return false;
   }
   const unused = free.find((name) => !holes.has(name));
   if (unused === undefined) return true;
-  fault(env, 'index-unused', { name: unused }, { at: binding.source.span, fixes: [{ text: `write \`{${unused}}\` where the number stands in the name` }], related: binding.targets.slice(0, 1).map(({ span }) => ({ span, text: `\`${unused}\` ranges over all there are` })) });
+  fault(
+    env,
+    'index-unused',
+    { name: unused },
+    {
+      at: binding.source.span,
+      fixes: [{ text: `write \`{${unused}}\` where the number stands in the name` }],
+      related: binding.targets.slice(0, 1).map(({ span }) => ({ span, text: `\`${unused}\` ranges over all there are` })),
+    },
+  );
   return false;
 }
 
@@ -201,7 +237,16 @@ function bindPrefix(binding: Binding, path: Path | undefined, target: Target, pl
 const isOutside = (outer: readonly Instance[], inner: readonly Instance[]): boolean => outer.length < inner.length && outer.every((one, i) => one === inner[i]);
 
 function reportTied(path: string, known: Setting<unknown>, right: string, binding: Binding, env: Env): void {
-  fault(env, 'tied-prefixes-differ', { path, left: String(known.value), right }, { at: binding.span, related: known.binding === binding ? [] : [{ span: known.binding.span, text: 'bound here too' }], fixes: [{ text: 'bind the layer once, by the name of the part that it is' }] });
+  fault(
+    env,
+    'tied-prefixes-differ',
+    { path, left: String(known.value), right },
+    {
+      at: binding.span,
+      related: known.binding === binding ? [] : [{ span: known.binding.span, text: 'bound here too' }],
+      fixes: [{ text: 'bind the layer once, by the name of the part that it is' }],
+    },
+  );
 }
 
 interface Group {
@@ -261,7 +306,13 @@ function reportMissing(binding: Binding, names: readonly string[], env: Env, sta
   const near = nearest(first, state.tensors?.keys() ?? []);
   const fixes = near === undefined ? similarFix(first, state.tensors) : [{ text: `did you mean \`${near}\`?` }];
   if (names.length === 1) fault(env, 'tensor-missing', { name: first }, { at: binding.source.span, fixes });
-  else fault(env, 'tensors-missing', { count: names.length }, { at: binding.source.span, notes: [...names.slice(0, 4), ...(names.length > 4 ? [`and ${names.length - 4} more`] : [])], fixes });
+  else
+    fault(
+      env,
+      'tensors-missing',
+      { count: names.length },
+      { at: binding.source.span, notes: [...names.slice(0, 4), ...(names.length > 4 ? [`and ${names.length - 4} more`] : [])], fixes },
+    );
 }
 
 /** Where a prefix is wrong, a tensor of the same end shows the right one. */

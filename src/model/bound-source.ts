@@ -49,7 +49,12 @@ function envOf(context: Context, { owner }: PlacedWeight): Env {
 
 /** Reports a weight without source. */
 export function reportUnbound(env: Env, { weight, path }: PlacedWeight): void {
-  fault(env, 'weight-unbound', { path: `\`${writtenPath(path)}\`` }, { at: nameSpan(weight.decl.names, weight.name) ?? weight.decl.span, fixes: [{ text: `bind it in \`weights\`: \`${weight.name} <- "…"\`, or give its layer a prefix` }] });
+  fault(
+    env,
+    'weight-unbound',
+    { path: `\`${writtenPath(path)}\`` },
+    { at: nameSpan(weight.decl.names, weight.name) ?? weight.decl.span, fixes: [{ text: `bind it in \`weights\`: \`${weight.name} <- "…"\`, or give its layer a prefix` }] },
+  );
 }
 
 const nameSpan = (names: readonly { readonly text: string; readonly span: Span }[], name: string): Span | undefined => names.find((one) => one.text === name)?.span;
@@ -97,5 +102,11 @@ export function unreadTensors(tensors: ReadonlyMap<string, TensorHeader>, read: 
   const names = [...tensors.keys()].filter((name) => !read.has(name));
   if (names.length === 0) return [];
   const shown = names.slice(0, 8);
-  return [diagnose('tensors-unread', { count: names.length === 1 ? 'one tensor' : `${names.length} tensors` }, { notes: [...shown, ...(names.length > shown.length ? [`and ${names.length - shown.length} more`] : [])] })];
+  return [
+    diagnose(
+      'tensors-unread',
+      { count: names.length === 1 ? 'one tensor' : `${names.length} tensors` },
+      { notes: [...shown, ...(names.length > shown.length ? [`and ${names.length - shown.length} more`] : [])] },
+    ),
+  ];
 }

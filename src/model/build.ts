@@ -33,7 +33,9 @@ export function buildForward(context: Context, instance: Instance, paths: Readon
   const inputs = body.forward.formals.map((formal, i) => inputOf(body.forward, i, env, frame, variables, formal.name.text));
   const results = runForward(env, body.forward, frame, variables);
   if (inputs.some((one) => !one) || results.some((one) => !one)) return undefined;
-  const outputs = results.flatMap((one, i): readonly Output[] => (one ? [{ name: body.forward.results[i]?.name?.text ?? (results.length === 1 ? 'output' : `output_${i}`), value: one.tensor.value }] : []));
+  const outputs = results.flatMap((one, i): readonly Output[] =>
+    one ? [{ name: body.forward.results[i]?.name?.text ?? (results.length === 1 ? 'output' : `output_${i}`), value: one.tensor.value }] : [],
+  );
   return { inputs: inputs.filter((one) => one !== undefined), outputs, build };
 }
 

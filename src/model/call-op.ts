@@ -80,7 +80,9 @@ function assign(env: Env, name: string, op: Op, args: readonly GivenArgument[], 
     if (target.attr === undefined) ports.set(target.port, [...(ports.get(target.port) ?? []), argument]);
     else attrs.set(target.attr, argument);
   }
-  const missing = requiredPorts(op).find((port) => !ports.has(bareName(port))) ?? Object.entries(op.attrs).find(([attr, spec]) => !attrs.has(attr) && spec.default === undefined && !spec.optional && !('default' in spec))?.[0];
+  const missing =
+    requiredPorts(op).find((port) => !ports.has(bareName(port))) ??
+    Object.entries(op.attrs).find(([attr, spec]) => !attrs.has(attr) && spec.default === undefined && !spec.optional && !('default' in spec))?.[0];
   if (missing === undefined) return { ports, attrs };
   fault(env, 'argument-missing', { callee: name, name: bareName(missing) }, { at: span, notes: [`\`${name}\` takes ${signatureOf(op)}`] });
   return undefined;
@@ -92,7 +94,12 @@ function namedTarget(env: Env, callee: string, op: Op, name: Ident): Target | un
   const port = op.inputs.find((one) => bareName(one) === name.text);
   if (port) return { port: name.text, variadic: port.endsWith('*') };
   if (name.text in op.attrs && !(op.name === 'cache' && name.text === 'path')) return { attr: name.text };
-  fault(env, 'argument-unknown', { callee, name: name.text }, { at: name.span, fixes: didYouMean(name.text, [...op.inputs.map(bareName), ...Object.keys(op.attrs)]), notes: [`\`${callee}\` takes ${signatureOf(op)}`] });
+  fault(
+    env,
+    'argument-unknown',
+    { callee, name: name.text },
+    { at: name.span, fixes: didYouMean(name.text, [...op.inputs.map(bareName), ...Object.keys(op.attrs)]), notes: [`\`${callee}\` takes ${signatureOf(op)}`] },
+  );
   return undefined;
 }
 
@@ -167,7 +174,17 @@ function settingsOf(env: Env, name: string, op: Op, { attrs }: Assigned, span: S
 }
 
 const kindWords: Readonly<Record<AttrKind, string>> = {
-  int: 'a whole number', float: 'a number', bool: 'true or false', string: 'a string', ints: 'a list of whole numbers', floats: 'a list of numbers', strings: 'a list of strings', dim: 'a size', dims: 'a list of sizes', dtype: 'an element type', array: 'an array',
+  int: 'a whole number',
+  float: 'a number',
+  bool: 'true or false',
+  string: 'a string',
+  ints: 'a list of whole numbers',
+  floats: 'a list of numbers',
+  strings: 'a list of strings',
+  dim: 'a size',
+  dims: 'a list of sizes',
+  dtype: 'an element type',
+  array: 'an array',
 };
 
 /** The setting of a thing; 'unknown' where it is of the right kind and its number is not known. */
@@ -202,7 +219,9 @@ function readSetting(env: Env, kind: AttrKind, thing: Thing, span: Span): Attr |
 
 function listOf(thing: ListThing, kind: 'ints' | 'floats' | 'strings'): Attr | 'unknown' {
   if (!thing.items) return 'unknown';
-  const values = thing.items.map((one) => (kind === 'strings' ? (one.kind === 'string' ? one.value : undefined) : one.kind === 'int' || (one.kind === 'float' && kind === 'floats') ? numberOf(one) : undefined));
+  const values = thing.items.map((one) =>
+    kind === 'strings' ? (one.kind === 'string' ? one.value : undefined) : one.kind === 'int' || (one.kind === 'float' && kind === 'floats') ? numberOf(one) : undefined,
+  );
   if (values.every((one) => typeof one === 'number')) return values;
   return values.every((one) => typeof one === 'string') ? values : undefined;
 }

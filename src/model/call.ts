@@ -35,7 +35,12 @@ export function evaluateCall(call: Call, env: Env): Thing {
 function makeLayer(decl: Parameters<typeof instantiate>[0], module: Parameters<typeof instantiate>[1], call: Call, env: Env): Thing {
   const made = instantiate(decl, module, evaluateArguments(call.args, env), env, call.span);
   if (env.frame && made.kind === 'instance' && hasWeights(made)) {
-    return fault(env, 'weights-made-in-forward', { name: decl.name.text }, { at: call.span, fixes: [{ text: `make it a part: \`${decl.name.text.toLowerCase()} = ${decl.name.text}(…)\` before \`forward\`` }] });
+    return fault(
+      env,
+      'weights-made-in-forward',
+      { name: decl.name.text },
+      { at: call.span, fixes: [{ text: `make it a part: \`${decl.name.text.toLowerCase()} = ${decl.name.text}(…)\` before \`forward\`` }] },
+    );
   }
   return made;
 }
@@ -54,11 +59,21 @@ function poisonAfter(call: Call, env: Env): Thing {
 
 function unknownFunction(callee: Name, call: Call, env: Env): Thing {
   evaluateArguments(call.args, env);
-  const callable = [...functionNames(), ...[...env.module.names].filter(([, { kind }]) => kind === 'layer' || kind === 'model').map(([name]) => name), ...env.scopes.flatMap((scope) => [...scope].filter(([, thing]) => isLayer(thing)).map(([name]) => name))];
+  const callable = [
+    ...functionNames(),
+    ...[...env.module.names].filter(([, { kind }]) => kind === 'layer' || kind === 'model').map(([name]) => name),
+    ...env.scopes.flatMap((scope) => [...scope].filter(([, thing]) => isLayer(thing)).map(([name]) => name)),
+  ];
   if (nearest(callee.text, callable) === undefined && /^[A-Z]/.test(callee.text)) {
-    return fault(env, 'unknown-layer', { name: callee.text }, { at: callee.span, fixes: [{ text: `declare \`layer ${callee.text}(…)\`, or import it: \`import { ${callee.text} } from "std/layers"\`` }] });
+    return fault(
+      env,
+      'unknown-layer',
+      { name: callee.text },
+      { at: callee.span, fixes: [{ text: `declare \`layer ${callee.text}(…)\`, or import it: \`import { ${callee.text} } from "std/layers"\`` }] },
+    );
   }
-  if (nearest(callee.text, callable) !== undefined) return fault(env, 'unknown-function', { name: callee.text }, { at: callee.span, fixes: [{ text: `did you mean \`${nearest(callee.text, callable) ?? ''}\`?` }] });
+  if (nearest(callee.text, callable) !== undefined)
+    return fault(env, 'unknown-function', { name: callee.text }, { at: callee.span, fixes: [{ text: `did you mean \`${nearest(callee.text, callable) ?? ''}\`?` }] });
   return unknownName(env, callee.text, { at: callee.span });
 }
 
@@ -120,4 +135,3 @@ function relativePlace(callee: Call['callee']): string {
       return '';
   }
 }
-

@@ -40,7 +40,18 @@ export interface Context {
 
 /** A fresh run. */
 export function newContext(program: Program, options: { readonly config?: unknown; readonly set?: Readonly<Record<string, string>> } = {}): Context {
-  return { program, config: options.config, set: options.set ?? {}, params: new Map(), keysRead: new Set(), diagnostics: [], seen: new Set(), layers: 0, used: new Map(), ran: new Set() };
+  return {
+    program,
+    config: options.config,
+    set: options.set ?? {},
+    params: new Map(),
+    keysRead: new Set(),
+    diagnostics: [],
+    seen: new Set(),
+    layers: 0,
+    used: new Map(),
+    ran: new Set(),
+  };
 }
 
 /** Marks the names of sizes that stand for any number: those of a layer checked alone. It shows nowhere. */
@@ -78,7 +89,14 @@ export function fault<C extends Code>(env: Env, code: C, holes: Holes<C>, detail
   if (!context.seen.has(key)) {
     context.seen.add(key);
     const shown = Object.fromEntries(Object.entries<string | number>(holes).map(([name, word]) => [name, bare(word)])) as Holes<C>;
-    context.diagnostics.push(diagnose(code, shown, { ...details, ...(details.label === undefined ? {} : { label: bare(details.label) }), related: (details.related ?? []).map((one) => ({ ...one, text: bare(one.text) })), notes: [...(details.notes ?? []), ...traceNotes(context.program, env.trace)] }));
+    context.diagnostics.push(
+      diagnose(code, shown, {
+        ...details,
+        ...(details.label === undefined ? {} : { label: bare(details.label) }),
+        related: (details.related ?? []).map((one) => ({ ...one, text: bare(one.text) })),
+        notes: [...(details.notes ?? []), ...traceNotes(context.program, env.trace)],
+      }),
+    );
   }
   return poison;
 }
@@ -92,7 +110,11 @@ function traceNotes(program: Program, trace: Trace | undefined): readonly string
 
 /** What the author wrote there, on one line. */
 export function quote(program: Program, span: Span, limit = 72): string {
-  const text = (program.modules.get(span.file)?.text ?? '').slice(span.start, span.end).replace(/\/\/[^\n]*/g, ' ').replace(/\s+/g, ' ').trim();
+  const text = (program.modules.get(span.file)?.text ?? '')
+    .slice(span.start, span.end)
+    .replace(/\/\/[^\n]*/g, ' ')
+    .replace(/\s+/g, ' ')
+    .trim();
   return text.length <= limit ? text : `${text.slice(0, limit - 2)} …`;
 }
 

@@ -17,7 +17,8 @@ export function checkDerived(context: Context, decl: ModelDecl, module: Module):
   if (what.kind !== 'derived') return;
   const env = moduleEnv(context, module);
   for (const { pass } of what.derivations) {
-    if (!derivations.includes(pass.text)) fault(env, 'pass-unknown', { name: pass.text }, { at: pass.span, fixes: didYouMean(pass.text, derivations), notes: [`there are ${derivations.join(', ')}`] });
+    if (!derivations.includes(pass.text))
+      fault(env, 'pass-unknown', { name: pass.text }, { at: pass.span, fixes: didYouMean(pass.text, derivations), notes: [`there are ${derivations.join(', ')}`] });
   }
   for (const { settings } of what.derivations) {
     for (const [i, setting] of settings.settings.entries()) {
@@ -33,7 +34,12 @@ export function checkDerived(context: Context, decl: ModelDecl, module: Module):
 function checkPath(path: Path, base: Instance, env: Env): boolean {
   const { targets, missing } = walkPath(path, base, env);
   if (targets.length > 0 || missing?.silent) return true;
-  fault(env, 'path-unknown', { owner: base.decl.name.text, path: quote(env.context.program, path.span) }, { at: missing?.span ?? path.span, fixes: didYouMean(missing?.name ?? '', missing?.known ?? []) });
+  fault(
+    env,
+    'path-unknown',
+    { owner: base.decl.name.text, path: quote(env.context.program, path.span) },
+    { at: missing?.span ?? path.span, fixes: didYouMean(missing?.name ?? '', missing?.known ?? []) },
+  );
   return false;
 }
 

@@ -6,7 +6,7 @@ import { didYouMean } from '../diagnostics/suggest.ts';
 import { constant, multiply } from '../graph/dim.ts';
 import { type ArithmeticFault, float, int, isPlain, operate, showConstant } from './arithmetic.ts';
 import { evaluateCall } from './call.ts';
-import { type Env, fault, markUsed, openMark } from './context.ts';
+import { type Env, fault, markUsed, openMark, quote } from './context.ts';
 import { indexTensor } from './index-tensor.ts';
 import { makeMixture } from './mixture.ts';
 import { asTensor, infixOp, negateTensor, transposeTensor } from './operator.ts';
@@ -51,7 +51,14 @@ export function evaluate(expr: Expr, env: Env): Thing {
 
 /** A call with several results may stand only where they are given names. */
 function single(thing: Thing, expr: Expr, env: Env): Thing {
-  return thing.kind === 'several' ? fault(env, 'several-results', { count: thing.items.length }, { at: expr.span, fixes: [{ text: `give them names first: \`${thing.items.map((_, i) => 'abcdefgh'[i] ?? '_').join(', ')} = …\`` }] }) : thing;
+  return thing.kind === 'several'
+    ? fault(
+        env,
+        'several-results',
+        { count: thing.items.length },
+        { at: expr.span, fixes: [{ text: `give them names first: \`${thing.items.map((_, i) => 'abcdefgh'[i] ?? '_').join(', ')} = …\`` }] },
+      )
+    : thing;
 }
 
 /** Like `evaluate`, for the right side of a statement and of `return`, where a call may have several results. */
@@ -64,9 +71,20 @@ function evaluateList(list: List, env: Env): Thing {
   if (items.some((item) => item.kind === 'poison')) return poison;
   const layers = items.filter((item) => item.kind !== 'rest' && isLayer(item));
   if (layers.length === 0) return { kind: 'list', items };
-  if (layers.length !== items.length) return fault(env, 'list-mixes', {}, { at: list.span });
+  if (layers.length !== items.length) return reportMixed(list, items, env);
   const flat = layers.flatMap((layer) => (layer.kind === 'stack' ? layer.items : [layer]));
   return { kind: 'stack', items: flat, open: layers.some((layer) => layer.kind === 'stack' && layer.open) };
+}
+
+function reportMixed(list: List, items: readonly (Thing | { readonly kind: 'rest' })[], env: Env): Thing {
+  const at = items.findIndex((item) => item.kind === 'rest' || !isLayer(item));
+  const found = items[at];
+  return fault(
+    env,
+    'list-mixes',
+    {},
+    { at: list.items[at]?.span ?? list.span, label: found === undefined || found.kind === 'rest' ? '' : `is ${isPlain(found) ? showConstant(found) : thingWords[found.kind]}` },
+  );
 }
 
 function evaluateNegate(expr: Negate, env: Env): Thing {
@@ -91,7 +109,8 @@ function evaluateBinary(expr: Binary, env: Env): Thing {
   if (left.kind === 'poison' || right.kind === 'poison') return poison;
   const tensors = left.kind === 'tensor' || left.kind === 'weight' || right.kind === 'tensor' || right.kind === 'weight';
   if (tensors || (env.frame && runsLater(left, right) && !(left.kind === 'int' && right.kind === 'int'))) return infixOp(env, expr, left, right);
-  if (!isConstant(left) || !isConstant(right)) return fault(env, 'operands-unfit', { operator: expr.operator, operands: `${thingWords[left.kind]} and ${thingWords[right.kind]}` }, { at: expr.span });
+  if (!isConstant(left) || !isConstant(right))
+    return fault(env, 'operands-unfit', { operator: expr.operator, operands: `${thingWords[left.kind]} and ${thingWords[right.kind]}` }, { at: expr.span });
   try {
     const result = operate(expr.operator, left, right);
     return 'fault' in result ? reportArithmetic(result, expr, left, right, env) : result;
@@ -102,7 +121,8 @@ function evaluateBinary(expr: Binary, env: Env): Thing {
 }
 
 /** A size known only at run time beside a float: the size becomes a value of the graph. */
-const runsLater = (left: Thing, right: Thing): boolean => [left, right].some((one) => one.kind === 'int' && constant(one.value) === undefined && !isOpen(one)) && [left, right].every((one) => one.kind === 'int' || one.kind === 'float');
+const runsLater = (left: Thing, right: Thing): boolean =>
+  [left, right].some((one) => one.kind === 'int' && constant(one.value) === undefined && !isOpen(one)) && [left, right].every((one) => one.kind === 'int' || one.kind === 'float');
 
 /** Sizes of a layer that is checked alone are constants whose number is not known. */
 export function isOpen(thing: Thing): boolean {
@@ -117,7 +137,20 @@ function reportArithmetic(found: ArithmeticFault, expr: Binary, left: Constant, 
   ];
   switch (found.fault) {
     case 'inexact':
-      return fault(env, 'division-inexact', { left: a, right: b }, { at: expr.span, related, fixes: [{ text: 'make the sizes divide, or write floor(f32(…) / …) where rounding is meant' }] });
+      return fault(
+        env,
+        'division-inexact',
+        { left: a, right: b },
+        {
+          at: expr.span,
+          related,
+          fixes: [
+            {
+              text: `choose sizes that divide, or write \`int(float(${quote(env.context.program, expr.left.span)}) / ${quote(env.context.program, expr.right.span)})\` where rounding down is meant`,
+            },
+          ],
+        },
+      );
     case 'zero':
       return fault(env, 'division-by-zero', { operator: expr.operator }, { at: expr.span, related });
     case 'too-large':
@@ -132,7 +165,8 @@ function evaluateDot(expr: Dot, env: Env): Thing {
   const name = expr.name.text;
   if (object.kind === 'poison' || object.kind === 'opaque') return poison;
   if (name === 'T' && (object.kind === 'tensor' || object.kind === 'weight')) return transposeTensor(env, object, expr);
-  if (object.kind === 'tensor' || object.kind === 'weight') return fault(env, 'no-such-member', { object: 'a tensor', name }, { at: expr.name.span, fixes: [{ text: 'a tensor has only `.T`, its last two axes exchanged' }] });
+  if (object.kind === 'tensor' || object.kind === 'weight')
+    return fault(env, 'no-such-member', { object: 'a tensor', name }, { at: expr.name.span, fixes: [{ text: 'a tensor has only `.T`, its last two axes exchanged' }] });
   if (object.kind === 'mixture' && name === 'router') return object.router;
   if (object.kind === 'instance') {
     const found = object.parts.get(name)?.layer ?? object.weights.get(name);
@@ -142,9 +176,19 @@ function evaluateDot(expr: Dot, env: Env): Thing {
     }
     if (object.broken) return poison;
     const words = `\`${object.decl.name.text}\``;
-    return fault(env, 'no-such-member', { object: words, name }, { at: expr.name.span, related: [{ span: object.decl.name.span, text: 'declared here' }], fixes: didYouMean(name, [...object.parts.keys(), ...object.weights.keys()]) });
+    return fault(
+      env,
+      'no-such-member',
+      { object: words, name },
+      { at: expr.name.span, related: [{ span: object.decl.name.span, text: 'declared here' }], fixes: didYouMean(name, [...object.parts.keys(), ...object.weights.keys()]) },
+    );
   }
-  return fault(env, 'no-such-member', { object: thingWords[object.kind], name }, { at: expr.name.span, fixes: object.kind === 'stack' ? [{ text: 'pick one of the stack first: `[0]`' }] : [] });
+  return fault(
+    env,
+    'no-such-member',
+    { object: thingWords[object.kind], name },
+    { at: expr.name.span, fixes: object.kind === 'stack' ? [{ text: 'pick one of the stack first: `[0]`' }] : [] },
+  );
 }
 
 function evaluateIndexed(expr: Indexed, env: Env): Thing {
@@ -153,7 +197,13 @@ function evaluateIndexed(expr: Indexed, env: Env): Thing {
   if (object.kind === 'tensor' || object.kind === 'weight') return indexTensor(env, asTensor(env, object), expr);
   const [index, ...others] = expr.indices;
   if (!index || (object.kind !== 'stack' && object.kind !== 'list')) return fault(env, 'cannot-index', { what: thingWords[object.kind] }, { at: expr.span });
-  if (others.length > 0) return fault(env, 'stack-is-flat', {}, { at: expr.span });
+  if (others.length > 0)
+    return fault(
+      env,
+      'stack-is-flat',
+      {},
+      { at: others[0]?.span ?? expr.span, notes: object.items ? [`it has ${object.items.length}, from [0] to [${object.items.length - 1}]`] : [] },
+    );
   const { items } = object;
   if (!items || (object.kind === 'stack' && object.open)) return object.kind === 'stack' ? (object.items[0] ?? poison) : poison;
   if (index.kind === 'at') {

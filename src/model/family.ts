@@ -24,7 +24,7 @@ export function refusals(context: Context, decl: ModelDecl): readonly Diagnostic
 /** Whether the model is for the config's model type; without one, any model may be meant. */
 export function isFor(decl: ModelDecl, config: unknown): boolean {
   const type = lookUpKey(config, 'model_type');
-  return type === undefined || (familiesOf(decl).length === 0 || familiesOf(decl).some((family) => family === type));
+  return type === undefined || familiesOf(decl).length === 0 || familiesOf(decl).some((family) => family === type);
 }
 
 /** A model that is for the checkpoint's model type. `refused` holds the `require`s that do not hold. */
@@ -38,10 +38,12 @@ export interface Description {
 export function describes(program: Program, config: unknown): readonly Description[] {
   const type = lookUpKey(config, 'model_type');
   const context = newContext(program, { config });
-  return definedModels(program).filter((decl) => familiesOf(decl).some((family) => family === type)).map((decl) => {
-    const refused = [...program.diagnostics.filter((one) => one.severity === 'error'), ...refusals(context, decl)];
-    return { model: decl.name.text, holds: refused.length === 0, refused };
-  });
+  return definedModels(program)
+    .filter((decl) => familiesOf(decl).some((family) => family === type))
+    .map((decl) => {
+      const refused = [...program.diagnostics.filter((one) => one.severity === 'error'), ...refusals(context, decl)];
+      return { model: decl.name.text, holds: refused.length === 0, refused };
+    });
 }
 
 /** The model types a model is for. */

@@ -26,7 +26,16 @@ export function constantOf(type: TensorType, thing: Thing, env: Env): { readonly
 
 function unknownType(type: TensorType, env: Env): Poison {
   const word = type.dtype?.text ?? 'f32';
-  return fault(env, 'formal-of-layer-is-tensor', { type: word }, { at: type.span, notes: ['a formal of a layer is int, float, bool, string, a list of these, or layer'], fixes: [...didYouMean(word, [...words, 'layer']), { text: 'tensors are formals of `forward`' }] });
+  return fault(
+    env,
+    'formal-of-layer-is-tensor',
+    { type: word },
+    {
+      at: type.span,
+      notes: ['a formal of a layer is int, float, bool, string, a list of these, or layer'],
+      fixes: [...didYouMean(word, [...words, 'layer']), { text: 'tensors are formals of `forward`' }],
+    },
+  );
 }
 
 function scalarOf(word: Word, thing: Thing): Constant | undefined {

@@ -2,7 +2,6 @@
 
 import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Details, Label } from '../diagnostics/diagnostic.ts';
 import { withDefaults } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
 import { type Dim, show } from '../graph/dim.ts';
@@ -70,7 +69,14 @@ export interface Naming {
 }
 
 /** Appends a node; a fault of its type rule is reported at `span`. Undefined where there is one. */
-export function emit(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, { name, settings = new Map() }: Naming = {}): readonly TensorThing[] | Poison {
+export function emit(
+  env: Env,
+  op: Op,
+  inputs: readonly (Operand | undefined)[],
+  attrs: Readonly<Record<string, Attr>>,
+  span: Span,
+  { name, settings = new Map() }: Naming = {},
+): readonly TensorThing[] | Poison {
   const { frame } = env;
   if (!frame) throw new Bug(`${op.name} outside a forward`);
   const full = withDefaults(op, attrs);
@@ -106,9 +112,19 @@ export function scalarValue(env: Env, number: number, dtype: DType, span: Span):
   return emitOne(env, constant, [], { array: scalar(number, dtype) }, span, join(env.frame?.place ?? '', 'constant'));
 }
 
-function typesOf(env: Env, op: Op, inputs: readonly (Operand | undefined)[], attrs: Readonly<Record<string, Attr>>, span: Span, settings: ReadonlyMap<string, Span>): readonly TensorType[] | undefined {
+function typesOf(
+  env: Env,
+  op: Op,
+  inputs: readonly (Operand | undefined)[],
+  attrs: Readonly<Record<string, Attr>>,
+  span: Span,
+  settings: ReadonlyMap<string, Span>,
+): readonly TensorType[] | undefined {
   try {
-    return op.type(inputs.map((one) => one?.tensor.type), attrs);
+    return op.type(
+      inputs.map((one) => one?.tensor.type),
+      attrs,
+    );
   } catch (error) {
     if (error instanceof TypeFault) reportTypeFault(env, error, { op, inputs, settings, span });
     else if (error instanceof Bug && /beyond 2\^53|whole number/.test(error.message)) fault(env, 'number-too-large', {}, { at: span });
@@ -125,7 +141,11 @@ export function spellValue(size: Dim): string {
 
 /** A type with the numbers behind its names: `[B, S, D] with D = 576`. */
 export function spellSized(type: TensorType): string {
-  const hidden = new Map(type.dims.filter((size) => size.label !== undefined && size.label !== '..' && size.label !== show({ terms: size.terms }) && show({ terms: size.terms }).match(/^\d+$/)).map((size) => [size.label ?? '', spellValue(size)]));
+  const hidden = new Map(
+    type.dims
+      .filter((size) => size.label !== undefined && size.label !== '..' && size.label !== show({ terms: size.terms }) && show({ terms: size.terms }).match(/^\d+$/))
+      .map((size) => [size.label ?? '', spellValue(size)]),
+  );
   return hidden.size === 0 ? spellType(type) : `${spellType(type)} with ${[...hidden.values()].join(', ')}`;
 }
 

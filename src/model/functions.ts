@@ -84,7 +84,15 @@ export const constantFunctions: ReadonlyMap<string, ConstantFunction> = new Map<
   ['cycle', cycle],
   ['len', len],
   ['sqrt', ofNumber('sqrt', Math.sqrt, (x) => x >= 0, 'a number that is not negative')],
-  ['rsqrt', ofNumber('rsqrt', (x) => 1 / Math.sqrt(x), (x) => x > 0, 'a number above 0')],
+  [
+    'rsqrt',
+    ofNumber(
+      'rsqrt',
+      (x) => 1 / Math.sqrt(x),
+      (x) => x > 0,
+      'a number above 0',
+    ),
+  ],
   ['log', ofNumber('log', Math.log, (x) => x > 0, 'a number above 0')],
   ['exp', ofNumber('exp', Math.exp)],
   ['sin', ofNumber('sin', Math.sin)],

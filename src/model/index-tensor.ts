@@ -69,6 +69,7 @@ function cut(env: Env, tensor: TensorThing, axis: number, { from: start, to: end
 export function sizeOf(env: Env, expr: Expr): Dim | undefined {
   const thing = evaluate(expr, env);
   if (thing.kind === 'int') return thing.value;
-  if (thing.kind !== 'poison' && !isOpen(thing)) fault(env, 'wrong-kind', { expected: 'a whole number', found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: expr.span });
+  if (thing.kind !== 'poison' && !isOpen(thing))
+    fault(env, 'wrong-kind', { expected: 'a whole number', found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: expr.span });
   return undefined;
 }

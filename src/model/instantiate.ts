@@ -7,7 +7,7 @@ import { float, isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { type GivenArgument, matchArguments } from './arguments.ts';
 import { type Env, fault } from './context.ts';
 import { evaluate, evaluateValue } from './evaluate.ts';
-import { constantOf } from './formal-type.ts';
+import { constantOf, constantWord } from './formal-type.ts';
 import { limits } from './limits.ts';
 import type { Module } from './program.ts';
 import { checkRequire } from './require.ts';
@@ -69,9 +69,15 @@ function fillFormals(formals: readonly Formal[], given: ReadonlyMap<string, Give
 
 function fillFormal(formal: Formal, thing: Thing, span: Span, env: Env, callee: string): Thing {
   const name = formal.name.text;
+  if (formal.type.kind === 'tensor-type' && !constantWord(formal.type)) return constantOf(formal.type, thing, env).value;
   if (thing.kind === 'poison') return thing;
   const wrong = (expected: string): Thing =>
-    fault(env, 'argument-wrong-kind', { callee, name, expected, found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: span, related: [{ span: formal.span, text: 'declared here' }] });
+    fault(
+      env,
+      'argument-wrong-kind',
+      { callee, name, expected, found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] },
+      { at: span, related: [{ span: formal.span, text: 'declared here' }] },
+    );
   if (formal.type.kind === 'layer-type') return isLayer(thing) ? thing : wrong('a layer');
   const { value, expected } = constantOf(formal.type, thing, env);
   if (expected !== undefined) return wrong(expected);
@@ -110,7 +116,8 @@ function makeWeights(decl: WeightDecl, env: Env, made: Members): boolean {
   const type = weightType(decl, env);
   const initial = decl.initial ? evaluate(decl.initial, env) : undefined;
   if (initial && initial.kind !== 'int' && initial.kind !== 'float') {
-    if (initial.kind !== 'poison') fault(env, 'wrong-kind', { expected: 'a number', found: isPlain(initial) ? showConstant(initial) : thingWords[initial.kind] }, { at: decl.initial?.span ?? decl.span });
+    if (initial.kind !== 'poison')
+      fault(env, 'wrong-kind', { expected: 'a number', found: isPlain(initial) ? showConstant(initial) : thingWords[initial.kind] }, { at: decl.initial?.span ?? decl.span });
     return false;
   }
   const value = initial ? (numberOf(initial) ?? float(0).value) : undefined;
@@ -132,7 +139,13 @@ function makePart(decl: PartDecl, env: Env, made: Members): boolean {
   const thing = evaluateValue(decl.value, { ...env, site: decl.span });
   if (!isFree(text, span, env, made)) return false;
   if (!isLayer(thing)) {
-    if (thing.kind !== 'poison') fault(env, 'part-is-no-layer', { name: text, found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: decl.value.span, fixes: isPlain(thing) ? [{ text: `constants stand outside of layers: \`param ${text} = …\`` }] : [] });
+    if (thing.kind !== 'poison')
+      fault(
+        env,
+        'part-is-no-layer',
+        { name: text, found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] },
+        { at: decl.value.span, fixes: isPlain(thing) ? [{ text: `constants stand outside of layers: \`param ${text} = …\`` }] : [] },
+      );
     made.names.set(text, poison);
     return false;
   }
@@ -147,4 +160,3 @@ function isFree(name: string, span: Span, env: Env, made: Members): boolean {
   fault(env, 'name-taken', { name, what: thingWords[made.names.get(name)?.kind ?? 'poison'] }, { at: span, fixes: [{ text: 'give one of them another name' }] });
   return false;
 }
-

@@ -62,7 +62,13 @@ function add(entry: Entry, names: Map<string, Entry>, loading: Loading): void {
   if (builtin.has(text)) {
     loading.diagnostics.push(diagnose('name-is-built-in', { name: text }, { at: span }));
   } else if (other) {
-    loading.diagnostics.push(diagnose('name-taken', { name: text, what: entryWords[other.kind] }, { at: span, related: [{ span: other.name.span, text: 'declared here first' }], fixes: [{ text: 'give one of them another name' }] }));
+    loading.diagnostics.push(
+      diagnose(
+        'name-taken',
+        { name: text, what: entryWords[other.kind] },
+        { at: span, related: [{ span: other.name.span, text: 'declared here first' }], fixes: [{ text: 'give one of them another name' }] },
+      ),
+    );
   } else {
     names.set(text, entry);
   }
@@ -81,12 +87,17 @@ function importNames(item: ImportDecl, from: string, loading: Loading): readonly
 
 function reportMissing(name: Ident, item: ImportDecl, target: Module, loading: Loading): void {
   const known = [...target.names.values()].filter(({ kind }) => kind === 'layer' || kind === 'model').map((one) => one.name.text);
+  const fixes = didYouMean(name.text, known);
   loading.diagnostics.push(
-    diagnose('import-missing-name', { from: item.from.value, name: name.text }, {
-      at: name.span,
-      fixes: didYouMean(name.text, known),
-      notes: known.length > 0 && known.length <= 24 ? [`it declares ${known.join(', ')}`] : [],
-    }),
+    diagnose(
+      'import-missing-name',
+      { from: item.from.value, name: name.text },
+      {
+        at: name.span,
+        fixes,
+        notes: fixes.length === 0 && known.length > 0 && known.length <= 24 ? [`it declares ${known.join(', ')}`] : [],
+      },
+    ),
   );
 }
 

@@ -6,7 +6,7 @@ import { withDefaults } from '../graph/builder.ts';
 import { constant, type Dim, same, show } from '../graph/dim.ts';
 import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
 import { spellType, type TensorType } from '../graph/type.ts';
-import { applyLayer, checkNames, formalNames } from './apply.ts';
+import { applyLayer, calleeName, checkNames, formalNames } from './apply.ts';
 import type { GivenArgument } from './arguments.ts';
 import { type Env, fault } from './context.ts';
 import { type Build, join, newBuild } from './frame.ts';
@@ -19,7 +19,7 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   const [first, ...others] = args;
   const { frame } = env;
   if (!frame) throw new Bug('a mixture is applied outside a forward');
-  if (!first) return fault(env, 'argument-missing', { callee: 'a mixture', name: 'the first' }, { at: span });
+  if (!first) return fault(env, 'argument-missing', { callee: calleeName(env, mixture, span), name: 'x' }, { at: span });
   const extra = others.find((one) => !one.name);
   if (extra) return fault(env, 'argument-needs-name', { what: 'a mixture' }, { at: extra.span });
   if (!checkNames(env, mixture, others, span)) return poison;
@@ -32,7 +32,8 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   const bodies = mixture.experts.map((run) => expertBody(env, mixture, run.layer, { args, tensors, names, place, span }, router));
   const [expert] = bodies;
   if (!expert || bodies.some((one) => !one)) return poison;
-  for (const other of bodies) if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
+  for (const other of bodies)
+    if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
   const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names });
@@ -66,7 +67,10 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
   const { router } = mixture;
   if (router.kind !== 'instance' || !env.frame) return undefined;
   const build = newBuild(env.frame.build.paths, env.frame.build, new Set());
-  const inputs = inputsOf(applied.names, applied.tensors.map((one) => one.type));
+  const inputs = inputsOf(
+    applied.names,
+    applied.tensors.map((one) => one.type),
+  );
   const result = applyIn(env, build, router, applied, inputs, join(applied.place, 'router'));
   const results = result.kind === 'several' ? result.items : [result];
   const names = bodyOf(router.decl)?.forward.results.map((one) => one.name?.text ?? 'experts') ?? [];
@@ -75,11 +79,22 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
   const experts = tensors[names.indexOf('experts')];
   if (!experts || !checkRouting(env, applied, names, tensors, experts)) return undefined;
   const lead = (applied.tensors[0]?.type.dims.length ?? 1) - 1;
-  const extras = new Map(names.flatMap((name, i) => {
-    const type = tensors[i]?.type;
-    return name === 'experts' || name === 'weights' || !type ? [] : [[name, { dtype: type.dtype, dims: type.dims.filter((_, axis) => axis !== lead) }] as const];
-  }));
-  return { graph: bodyGraph(applied.place, 'router', build, inputs, tensors.map((one, i) => ({ name: names[i] ?? 'experts', value: one.value }))), extras };
+  const extras = new Map(
+    names.flatMap((name, i) => {
+      const type = tensors[i]?.type;
+      return name === 'experts' || name === 'weights' || !type ? [] : [[name, { dtype: type.dtype, dims: type.dims.filter((_, axis) => axis !== lead) }] as const];
+    }),
+  );
+  return {
+    graph: bodyGraph(
+      applied.place,
+      'router',
+      build,
+      inputs,
+      tensors.map((one, i) => ({ name: names[i] ?? 'experts', value: one.value })),
+    ),
+    extras,
+  };
 }
 
 /** `experts` and `weights` have one entry for each token and slot. */
@@ -88,7 +103,12 @@ function checkRouting(env: Env, { tensors: args, span }: Applied, names: readonl
   const slots = experts.type.dims.at(-1);
   const fits = (dims: readonly Dim[]): boolean => dims.length === tokens.length + 1 && tokens.every((size, i) => same(size, dims[i] ?? -1));
   if (!fits(experts.type.dims)) {
-    fault(env, 'router-result-wrong', { name: 'experts', found: spellType(experts.type), expected: spellType({ dtype: 'i64', dims: [...tokens, slots ?? experts.type.dims[0] ?? tokens[0] ?? { terms: [] }] }) }, { at: span });
+    fault(
+      env,
+      'router-result-wrong',
+      { name: 'experts', found: spellType(experts.type), expected: spellType({ dtype: 'i64', dims: [...tokens, slots ?? experts.type.dims[0] ?? tokens[0] ?? { terms: [] }] }) },
+      { at: span },
+    );
     return false;
   }
   const weights = results[names.indexOf('weights')];
@@ -112,7 +132,10 @@ function expertBody(env: Env, mixture: Mixture, layer: LayerThing, applied: Appl
   const build = newBuild(env.frame.build.paths, env.frame.build, lifted);
   const names = [...applied.names, ...extras.map(([name]) => name)];
   const inputs = inputsOf(names, [...applied.tensors.map((one) => one.type), ...extras.map(([, type]) => type)]);
-  const args: readonly GivenArgument[] = [...applied.args, ...extras.map(([name]) => ({ name: { kind: 'ident' as const, text: name, span: applied.span }, thing: poison, span: applied.span }))];
+  const args: readonly GivenArgument[] = [
+    ...applied.args,
+    ...extras.map(([name]) => ({ name: { kind: 'ident' as const, text: name, span: applied.span }, thing: poison, span: applied.span })),
+  ];
   const result = applyIn(env, build, layer, { ...applied, args, names }, inputs, applied.place);
   if (result.kind !== 'tensor') return undefined;
   warnOfAttention(env, mixture, build, lifted);
@@ -120,7 +143,8 @@ function expertBody(env: Env, mixture: Mixture, layer: LayerThing, applied: Appl
   return { graph: bodyGraph(applied.place, 'expert', build, [...inputs, ...weights], [{ name: 'y', value: result.value }]), build, type: result.type };
 }
 
-const hasDefault = (layer: LayerThing, name: string): boolean => layer.kind === 'instance' && bodyOf(layer.decl)?.forward.formals.find((one) => one.name.text === name)?.initial !== undefined;
+const hasDefault = (layer: LayerThing, name: string): boolean =>
+  layer.kind === 'instance' && bodyOf(layer.decl)?.forward.formals.find((one) => one.name.text === name)?.initial !== undefined;
 
 function inputsOf(names: readonly string[], types: readonly TensorType[]): readonly Value[] {
   return names.map((name, i) => value(name, types[i]));
@@ -166,24 +190,35 @@ function stacked(outer: Build, weight: WeightThing, count: Dim): Value {
   return made;
 }
 
-const sameResult = (a: TensorType, b: TensorType): boolean => a.dtype === b.dtype && a.dims.length === b.dims.length && a.dims.every((size, i) => show({ terms: size.terms }) === show({ terms: b.dims[i]?.terms ?? [] }));
+const sameResult = (a: TensorType, b: TensorType): boolean =>
+  a.dtype === b.dtype && a.dims.length === b.dims.length && a.dims.every((size, i) => show({ terms: size.terms }) === show({ terms: b.dims[i]?.terms ?? [] }));
 
 /** Attention reads keys and values of every token: where they come from a weight of each expert, every expert reads every token. */
 function warnOfAttention(env: Env, mixture: Mixture, build: Build, lifted: ReadonlySet<WeightThing>): void {
-  const behind = new Map<Value, ReadonlySet<WeightThing>>([...lifted].flatMap((weight) => {
-    const held = build.weights.get(weight);
-    return held ? [[held, new Set([weight])] as const] : [];
-  }));
+  const behind = new Map<Value, ReadonlySet<WeightThing>>(
+    [...lifted].flatMap((weight) => {
+      const held = build.weights.get(weight);
+      return held ? [[held, new Set([weight])] as const] : [];
+    }),
+  );
   for (const node of build.nodes) {
     const read = (one: Value | undefined): readonly WeightThing[] => (one ? [...(behind.get(one) ?? [])] : []);
     if (node.op.name === 'attend') {
       for (const weight of [...read(node.inputs[1]), ...read(node.inputs[2])]) {
         const name = weight.decl.names.find((one) => one.text === weight.name);
-        fault(env, 'expert-reads-all-tokens', { name: weight.name, count: constant(mixture.count) ?? 'many' }, { at: name?.span ?? weight.decl.span, related: node.span ? [{ span: node.span, text: 'read here for every token' }] : [], fixes: [{ text: `mark it \`shared weight ${weight.name}\`` }] });
+        fault(
+          env,
+          'expert-reads-all-tokens',
+          { name: weight.name, count: constant(mixture.count) ?? 'many' },
+          {
+            at: name?.span ?? weight.decl.span,
+            related: node.span ? [{ span: node.span, text: 'read here for every token' }] : [],
+            fixes: [{ text: `mark it \`shared weight ${weight.name}\`` }],
+          },
+        );
       }
     }
     const all = new Set((node.op.name === 'attend' ? node.inputs.slice(0, 1) : node.inputs).flatMap(read));
     if (all.size > 0) node.outputs.forEach((one) => behind.set(one, all));
   }
 }
-

@@ -73,7 +73,12 @@ function checkExperts(runs: Mixture['experts'], node: MixtureNode, env: Env): bo
     if (!forward) return false;
     const declared = { span: layer.decl.name.span, text: 'declared here' };
     if (forward.formals.length === 0 || forward.results.length !== 1) {
-      fault(env, 'expert-has-wrong-forward', { name: layer.decl.name.text, takes: forward.formals.length, returns: forward.results.length }, { at: node.of.span, related: [declared] });
+      fault(
+        env,
+        'expert-has-wrong-forward',
+        { name: layer.decl.name.text, takes: forward.formals.length, returns: forward.results.length },
+        { at: node.of.span, related: [declared] },
+      );
       return false;
     }
   }
@@ -96,11 +101,21 @@ function checkRouter(router: Instance, span: Span, env: Env): boolean {
   const related = [{ span: forward.results[0]?.span ?? forward.span, text: 'declared here' }];
   const first = forward.results[names.indexOf('experts')];
   if (!first || forward.formals.length === 0) {
-    fault(env, 'router-returns-no-experts', { name: router.decl.name.text }, { at: span, related, fixes: [{ text: 'declare `forward(x: [.., D]) -> (experts: i64[.., k], weights: [.., k])`' }] });
+    fault(
+      env,
+      'router-returns-no-experts',
+      { name: router.decl.name.text },
+      { at: span, related, fixes: [{ text: 'declare `forward(x: [.., D]) -> (experts: i64[.., k], weights: [.., k])`' }] },
+    );
     return false;
   }
   if (first.type.kind === 'tensor-type' && first.type.dtype?.text === 'i64') return true;
-  fault(env, 'router-experts-are-indices', { name: router.decl.name.text }, { at: span, related: [{ span: first.type.span, text: 'declared here' }], fixes: [{ text: 'declare `experts: i64[.., k]`' }] });
+  fault(
+    env,
+    'router-experts-are-indices',
+    { name: router.decl.name.text },
+    { at: span, related: [{ span: first.type.span, text: 'declared here' }], fixes: [{ text: 'declare `experts: i64[.., k]`' }] },
+  );
   return false;
 }
 

@@ -80,7 +80,12 @@ export function checkProgram(program: Program, options: CheckOptions = {}): { re
     if (decl.what.kind === 'derived') checkDerived(context, decl, module);
     else checkModel(context, decl, module);
   }
-  context.diagnostics.push(...refusalsLeft(context, [...program.modules.values()].flatMap(({ ast }) => ast.items.filter((item) => item.kind === 'model'))));
+  context.diagnostics.push(
+    ...refusalsLeft(
+      context,
+      [...program.modules.values()].flatMap(({ ast }) => ast.items.filter((item) => item.kind === 'model')),
+    ),
+  );
   checkSettings(context);
   for (const { kind, decl, module } of ownEntries(program)) if (kind === 'train') checkTraining(context, decl, module);
   checkUnreached(context);
@@ -148,7 +153,9 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   const bindings = bindWeights(context, made.instance, tensors);
   if (!made.skeleton || failed(context)) return done();
   const tables = tablesOf(made.skeleton.build);
-  const sources = new Map(made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed, tables.has(placed.weight))] as const));
+  const sources = new Map(
+    made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed, tables.has(placed.weight))] as const),
+  );
   if (failed(context)) return done();
   if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
   context.diagnostics.push(...unreadKeys(context.config, context.keysRead));
@@ -174,7 +181,12 @@ const failed = (context: Context): boolean => context.diagnostics.some((one) => 
 function describe(decl: ModelDecl): Pick<Model, 'name' | 'families' | 'doc' | 'weightsFrom'> {
   const { what } = decl;
   const from = what.kind === 'defined' ? what.body.weights?.from?.value : what.weights?.from?.value;
-  return { name: decl.name.text, families: what.kind === 'defined' ? what.families.map((one) => one.value) : [], ...(decl.doc === undefined ? {} : { doc: decl.doc }), ...(from === undefined ? {} : { weightsFrom: from }) };
+  return {
+    name: decl.name.text,
+    families: what.kind === 'defined' ? what.families.map((one) => one.value) : [],
+    ...(decl.doc === undefined ? {} : { doc: decl.doc }),
+    ...(from === undefined ? {} : { weightsFrom: from }),
+  };
 }
 
 /** The params of the root file and of its imports that the model asked for. */
@@ -182,7 +194,9 @@ function paramsOf(context: Context, program: Program): readonly Param[] {
   for (const { kind, decl } of ownEntries(program)) if (kind === 'param') resolveParam(context, decl, program.root);
   return [...context.params.values()].flatMap((one): readonly Param[] => {
     if (one === 'being-resolved' || one.value.kind === 'poison') return [];
-    return [{ name: one.name, value: plain(one.value), from: one.from, ...(one.key === undefined ? {} : { key: one.key }), ...(one.decl.doc === undefined ? {} : { doc: one.decl.doc }) }];
+    return [
+      { name: one.name, value: plain(one.value), from: one.from, ...(one.key === undefined ? {} : { key: one.key }), ...(one.decl.doc === undefined ? {} : { doc: one.decl.doc }) },
+    ];
   });
 }
 
@@ -217,7 +231,12 @@ function chooseModel(context: Context, options: BuildOptions): ModelDecl | undef
   if (holding.length > 1) {
     const complete = holding.filter((one) => buildModel(context.program, { ...options, model: one.name.text }).model);
     if (complete.length <= 1) return complete[0] ?? holding[0];
-    fault(env, 'model-ambiguous', { file: root.file }, { notes: [`the checkpoint fits ${complete.map((one) => one.name.text).join(', ')}`], fixes: [{ text: `add --model ${complete[0]?.name.text ?? ''}` }] });
+    fault(
+      env,
+      'model-ambiguous',
+      { file: root.file },
+      { notes: [`the checkpoint fits ${complete.map((one) => one.name.text).join(', ')}`], fixes: [{ text: `add --model ${complete[0]?.name.text ?? ''}` }] },
+    );
   } else context.diagnostics.push(...new Map((meant.length > 0 ? meant : defined).flatMap((one) => refusals(context, one)).map((one) => [one.message, one])).values());
   return undefined;
 }

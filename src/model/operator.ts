@@ -20,7 +20,20 @@ export function opNamed(name: string): Op {
   return op;
 }
 
-const infix: Readonly<Record<BinaryOperator, string>> = { '+': 'add', '-': 'sub', '*': 'mul', '/': 'div', '%': 'mod', '@': 'matmul', '==': 'eq', '!=': 'ne', '<': 'lt', '<=': 'le', '>': 'gt', '>=': 'ge' };
+const infix: Readonly<Record<BinaryOperator, string>> = {
+  '+': 'add',
+  '-': 'sub',
+  '*': 'mul',
+  '/': 'div',
+  '%': 'mod',
+  '@': 'matmul',
+  '==': 'eq',
+  '!=': 'ne',
+  '<': 'lt',
+  '<=': 'le',
+  '>': 'gt',
+  '>=': 'ge',
+};
 
 /** A weight as a value of the graph; tensors as they are. */
 export function asTensor(env: Env, thing: TensorThing | WeightThing): TensorThing {
@@ -42,7 +55,14 @@ function valueOfWeight(build: Build, weight: WeightThing): ReturnType<typeof new
 
 /** `left operator right` where at least one is a tensor. */
 export function infixOp(env: Env, expr: Binary, left: Thing, right: Thing): Thing {
-  const operands = tensorOperands(env, [{ thing: left, span: expr.left.span }, { thing: right, span: expr.right.span }], expr.span);
+  const operands = tensorOperands(
+    env,
+    [
+      { thing: left, span: expr.left.span },
+      { thing: right, span: expr.right.span },
+    ],
+    expr.span,
+  );
   return operands ? emitOne(env, opNamed(infix[expr.operator]), operands, {}, expr.span) : poison;
 }
 
@@ -88,12 +108,18 @@ export function tensorOperands(env: Env, written: readonly Written[], span: Span
 }
 
 function constantOperand(env: Env, thing: Thing, span: Span, neighbour: TensorThing | undefined, all: readonly Written[]): TensorThing | Poison {
-  if (!isConstant(thing) || thing.kind === 'list' || thing.kind === 'string') return fault(env, 'not-a-tensor', { what: isConstant(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: span });
+  if (!isConstant(thing) || thing.kind === 'list' || thing.kind === 'string')
+    return fault(env, 'not-a-tensor', { what: isConstant(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: span });
   if (thing.kind === 'bool') return scalarValue(env, Number(thing.value ?? false), 'bool', span);
   const dtype = scalarType(thing, neighbour, all);
   if (dtype === undefined) {
     const found = neighbour ? spellType(neighbour.type) : '';
-    return fault(env, 'number-does-not-fit', { number: showConstant(thing), type: found }, { at: span, fixes: [{ text: neighbour?.type.dtype === 'bool' ? 'convert the bools: `f32(…)`' : 'convert the tensor: `f32(…)`, or write a whole number' }] });
+    return fault(
+      env,
+      'number-does-not-fit',
+      { number: showConstant(thing), type: found },
+      { at: span, fixes: [{ text: neighbour?.type.dtype === 'bool' ? 'convert the bools: `f32(…)`' : 'convert the tensor: `f32(…)`, or write a whole number' }] },
+    );
   }
   if (thing.kind === 'int' && constant(thing.value) === undefined) return runtimeSize(env, thing, dtype, span);
   return scalarValue(env, numberOf(thing) ?? Number.NaN, dtype, span);
@@ -101,7 +127,8 @@ function constantOperand(env: Env, thing: Thing, span: Span, neighbour: TensorTh
 
 function scalarType(thing: { readonly kind: 'int' | 'float' }, neighbour: TensorThing | undefined, all: readonly Written[]): DType | undefined {
   const floats = ['f32', 'f16', 'bf16', 'f64'];
-  if (!neighbour || (neighbour.type.dtype === 'bool' && all.some((one) => one.thing.kind === 'tensor' || one.thing.kind === 'weight') && all.length > 2)) return all.some(({ thing: other }) => other.kind === 'float') ? 'f32' : 'i64';
+  if (!neighbour || (neighbour.type.dtype === 'bool' && all.some((one) => one.thing.kind === 'tensor' || one.thing.kind === 'weight') && all.length > 2))
+    return all.some(({ thing: other }) => other.kind === 'float') ? 'f32' : 'i64';
   const { dtype } = neighbour.type;
   if (dtype === 'bool' || dtype === 'string') return undefined;
   return thing.kind === 'int' || floats.includes(dtype) ? dtype : undefined;

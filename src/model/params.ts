@@ -31,14 +31,21 @@ function resolve(context: Context, decl: ParamDecl, module: Module): ResolvedPar
   const given = Object.hasOwn(context.set, name) && isSettable(context, decl, name) ? context.set[name] : undefined;
   if (given !== undefined) {
     const value = readText(given, fallback);
-    if (!value) fault(moduleEnv(context, module), 'set-wrong-type', { name, given, expected: typeWords(fallback) }, { at: decl.name.span, label: `is ${showConstant(fallback)} by default` });
+    if (!value)
+      fault(moduleEnv(context, module), 'set-wrong-type', { name, given, expected: typeWords(fallback) }, { at: decl.name.span, label: `is ${showConstant(fallback)} by default` });
     return { name, decl, value: value ?? poison, from: 'set' };
   }
   for (const key of decl.config) {
     const found = lookUpKey(context.config, key.value);
     if (found === undefined) continue;
     const value = readJson(found, fallback);
-    if (!value) fault(moduleEnv(context, module), 'config-wrong-type', { key: key.value, found: showJson(found), expected: typeWords(fallback) }, { at: key.span, related: [{ span: decl.value.span, text: `the default is ${typeWords(fallback)}` }] });
+    if (!value)
+      fault(
+        moduleEnv(context, module),
+        'config-wrong-type',
+        { key: key.value, found: showJson(found), expected: typeWords(fallback) },
+        { at: key.span, related: [{ span: decl.value.span, text: `the default is ${typeWords(fallback)}` }] },
+      );
     return { name, decl, value: value ?? poison, from: 'config', key: key.value };
   }
   return { name, decl, value: fallback, from: 'default' };
@@ -62,11 +69,22 @@ function conform(value: Constant, type: Type, decl: ParamDecl, context: Context,
   const env = moduleEnv(context, module);
   const word = type.kind === 'tensor-type' ? (type.dtype?.text ?? 'f32') : 'layer';
   const list = type.kind === 'tensor-type' && type.dims !== undefined;
-  if (!['int', 'float', 'bool', 'string'].includes(word)) return fault(env, 'unknown-type', { name: word }, { at: type.span, fixes: didYouMean(word, ['int', 'float', 'bool', 'string']), notes: ['a param is int, float, bool, string or a list of these'] });
+  if (!['int', 'float', 'bool', 'string'].includes(word))
+    return fault(
+      env,
+      'unknown-type',
+      { name: word },
+      { at: type.span, fixes: didYouMean(word, ['int', 'float', 'bool', 'string']), notes: ['a param is int, float, bool, string or a list of these'] },
+    );
   const fits = list ? value.kind === 'list' && (value.items ?? []).every((one) => one.kind === word || (word === 'float' && one.kind === 'int')) : value.kind === word;
   if (fits) return value;
   if (!list && word === 'float' && value.kind === 'int') return float(constant(value.value));
-  return fault(env, 'param-type-mismatch', { name: decl.name.text, expected: list ? `a list of ${word}` : word, found: typeWords(value) }, { at: decl.value.span, related: [{ span: type.span, text: 'declared here' }] });
+  return fault(
+    env,
+    'param-type-mismatch',
+    { name: decl.name.text, expected: list ? `a list of ${word}` : word, found: typeWords(value) },
+    { at: decl.value.span, related: [{ span: type.span, text: 'declared here' }] },
+  );
 }
 
 /** The type of a constant in words. */
@@ -116,7 +134,10 @@ function readText(text: string, like: Constant): Constant | undefined {
     case 'string':
       return { kind: 'string', value: text };
     case 'list': {
-      const inner = text.trim().replace(/^\[(.*)\]$/s, '$1').trim();
+      const inner = text
+        .trim()
+        .replace(/^\[(.*)\]$/s, '$1')
+        .trim();
       const [first] = like.items ?? [];
       const element: Constant = first && isPlain(first) ? first : int(0);
       const items = inner === '' ? [] : inner.split(',').map((one) => readText(one.trim().replace(/^"(.*)"$/, '$1'), element));
@@ -134,6 +155,12 @@ function showJson(json: unknown): string {
 export function checkSettings(context: Context): void {
   const params = [...context.program.modules.values()].flatMap(({ names }) => [...names.values()].filter(({ kind }) => kind === 'param').map((entry) => entry.name.text));
   for (const name of Object.keys(context.set)) {
-    if (!params.includes(name)) fault(moduleEnv(context, context.program.root), 'set-unknown-param', { name }, { fixes: didYouMean(name, params), notes: params.length > 0 && params.length <= 40 ? [`the params are ${[...new Set(params)].join(', ')}`] : [] });
+    if (!params.includes(name))
+      fault(
+        moduleEnv(context, context.program.root),
+        'set-unknown-param',
+        { name },
+        { fixes: didYouMean(name, params), notes: params.length > 0 && params.length <= 40 ? [`the params are ${[...new Set(params)].join(', ')}`] : [] },
+      );
   }
 }

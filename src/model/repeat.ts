@@ -73,7 +73,17 @@ function fromTable(table: Table, repeat: Repeat, { items, list, open }: Elements
   const made: LayerThing[] = [];
   for (const item of open ? rows.slice(0, 1).map(({ key }) => key) : items) {
     const found = rows.find(({ key }) => sameKey(key, item));
-    if (!found) return fault(env, 'table-key-missing', { key: showConstant(item) }, { at: table.span, related: [{ span: repeat.count.span, text: `${showConstant(item)} is in this list` }], notes: [`the table has ${rows.map(({ key }) => showConstant(key)).join(', ')}`] });
+    if (!found)
+      return fault(
+        env,
+        'table-key-missing',
+        { key: showConstant(item) },
+        {
+          at: table.span,
+          related: [{ span: repeat.count.span, text: `${showConstant(item)} is in this list` }],
+          notes: [`the table has ${rows.map(({ key }) => showConstant(key)).join(', ')}`],
+        },
+      );
     const layers = makeOne(found.row.value, repeat, item, env);
     if (!layers) return poison;
     made.push(...layers);

@@ -63,7 +63,12 @@ function readVerbs(settings: Settings, env: Env): ReadonlyMap<string, Setting> |
   for (const setting of settings.settings) {
     const { text, span } = setting.name;
     if (!(verbs as readonly string[]).includes(text)) {
-      fault(env, 'setting-unknown', { name: text }, { at: span, fixes: didYouMean(text, verbs), notes: ['a mixture has score, pick and weigh; anything else is a router named with `by`'] });
+      fault(
+        env,
+        'setting-unknown',
+        { name: text },
+        { at: span, fixes: didYouMean(text, verbs), notes: ['a mixture has score, pick and weigh; anything else is a router named with `by`'] },
+      );
       failed = true;
     } else if (byName.has(text)) {
       fault(env, 'setting-twice', { name: text }, { at: span, related: [{ span: byName.get(text)?.span ?? span, text: 'set here first' }] });
@@ -72,7 +77,12 @@ function readVerbs(settings: Settings, env: Env): ReadonlyMap<string, Setting> |
   }
   for (const verb of verbs) {
     if (byName.has(verb) || failed) continue;
-    fault(env, 'setting-missing', { name: verb }, { at: settings.span, fixes: [{ text: { score: 'add `score = linear`', pick: 'add `pick = top(k)`', weigh: 'add `weigh = softmax(picked)`' }[verb] }] });
+    fault(
+      env,
+      'setting-missing',
+      { name: verb },
+      { at: settings.span, fixes: [{ text: { score: 'add `score = linear`', pick: 'add `pick = top(k)`', weigh: 'add `weigh = softmax(picked)`' }[verb] }] },
+    );
     failed = true;
   }
   return failed ? undefined : byName;
@@ -83,7 +93,16 @@ function word(expr: Setting['value'] | undefined, env: Env): string | undefined 
   if (expr?.kind !== 'name') return undefined;
   const hidden = words.includes(expr.text) ? (lookUpLocal(env, expr.text) ? undefined : env.module.names.get(expr.text)) : undefined;
   if (!words.includes(expr.text) || (!hidden && !lookUpLocal(env, expr.text))) return expr.text;
-  fault(env, 'setting-word-hidden', { word: expr.text }, { at: expr.span, related: hidden && hidden.kind !== 'broken' ? [{ span: hidden.name.span, text: 'declared here' }] : [], fixes: [{ text: `give the ${hidden?.kind ?? 'other'} another name` }] });
+  fault(
+    env,
+    'setting-word-hidden',
+    { word: expr.text },
+    {
+      at: expr.span,
+      related: hidden && hidden.kind !== 'broken' ? [{ span: hidden.name.span, text: 'declared here' }] : [],
+      fixes: [{ text: `give the ${hidden?.kind ?? 'other'} another name` }],
+    },
+  );
   return undefined;
 }
 
@@ -101,7 +120,16 @@ function isScore(setting: Setting, env: Env): true | undefined {
 function pickOf(setting: Setting, count: Dim, env: Env): Dim | undefined {
   const { value } = setting;
   const [argument, ...more] = value.kind === 'call' ? value.args : [];
-  if (value.kind !== 'call' || value.callee.kind !== 'name' || value.callee.text !== 'top' || !argument || more.length > 0 || argument.value.kind === 'repeat' || argument.value.kind === 'mixture') return invalid(setting, '`top(k)`', env);
+  if (
+    value.kind !== 'call' ||
+    value.callee.kind !== 'name' ||
+    value.callee.text !== 'top' ||
+    !argument ||
+    more.length > 0 ||
+    argument.value.kind === 'repeat' ||
+    argument.value.kind === 'mixture'
+  )
+    return invalid(setting, '`top(k)`', env);
   const k = sizeOf(env, argument.value);
   const [picked, experts] = [k && constant(k), constant(count)];
   if (k && picked !== undefined && (picked < 1 || (experts !== undefined && picked > experts))) {

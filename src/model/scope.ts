@@ -48,7 +48,12 @@ function thingOf(env: Env, entry: Entry, { text, span }: { readonly text: string
       return dimOf(env, text, span);
     case 'layer':
     case 'model':
-      return fault(env, 'layer-not-called', { name: text, what: entryWords[entry.kind] }, { at: span, related: [{ span: entry.decl.name.span, text: 'declared here' }], fixes: [{ text: `\`${text}(…)\` makes one` }] });
+      return fault(
+        env,
+        'layer-not-called',
+        { name: text, what: entryWords[entry.kind] },
+        { at: span, related: [{ span: entry.decl.name.span, text: 'declared here' }], fixes: [{ text: `\`${text}(…)\` makes one` }] },
+      );
     case 'train':
       return fault(env, 'not-a-value', { name: text, what: 'a training' }, { at: span });
   }
@@ -65,11 +70,16 @@ function dimOf(env: Env, text: string, span: Name['span']): Thing {
 export function unknownName(env: Env, text: string, details: Details): Thing {
   const found = nearest(text, knownNames(env));
   const entry = found === undefined ? undefined : env.module.names.get(found);
-  return fault(env, 'unknown-name', { name: text }, {
-    ...details,
-    fixes: found === undefined ? [{ text: `declare it: \`param ${text} = …\`, \`dim ${text}\`, or a formal` }] : [{ text: `did you mean \`${found}\`?` }],
-    related: [...(details.related ?? []), ...(entry && entry.kind !== 'broken' ? [{ span: entry.name.span, text: `\`${found}\` is declared here` }] : [])],
-  });
+  return fault(
+    env,
+    'unknown-name',
+    { name: text },
+    {
+      ...details,
+      fixes: found === undefined ? [{ text: `declare it: \`param ${text} = …\`, \`dim ${text}\`, or a formal` }] : [{ text: `did you mean \`${found}\`?` }],
+      related: [...(details.related ?? []), ...(entry && entry.kind !== 'broken' ? [{ span: entry.name.span, text: `\`${found}\` is declared here` }] : [])],
+    },
+  );
 }
 
 /** Every name that means something here. */

@@ -21,7 +21,13 @@ export function weightType(decl: WeightDecl, env: Env): TensorType | undefined {
   }
   const dtype = dtypeOf(type, env);
   const dims = type.dims.items.map((item): Dim | undefined => {
-    if (item.kind === 'rest') return void fault(env, 'weight-needs-shape', { name: decl.names[0]?.text ?? '' }, { at: item.span, notes: ['`..` is whatever stands in front of a value; a weight has no such axes'] });
+    if (item.kind === 'rest')
+      return void fault(
+        env,
+        'weight-needs-shape',
+        { name: decl.names[0]?.text ?? '' },
+        { at: item.span, notes: ['`..` is whatever stands in front of a value; a weight has no such axes'] },
+      );
     return item.kind === 'repeat' || item.kind === 'mixture' ? notSize(env, item.span) : sizeOfExpr(item, env);
   });
   return dtype && dims.every((size) => size !== undefined) ? { dtype, dims } : undefined;
@@ -38,7 +44,13 @@ export function dtypeOf(type: TypeNode, env: Env): DType | undefined {
   const { text, span } = type.dtype;
   const found = dtypes.find((one) => one === text);
   if (found) return found;
-  if (constantWord(type)) fault(env, 'tensor-needs-dtype', { name: text }, { at: span, fixes: [{ text: text === 'bool' ? 'write its sizes: `bool[B, S]`' : text === 'int' ? 'write `i64[…]`' : 'write `[…]`: f32 needs no word' }] });
+  if (constantWord(type))
+    fault(
+      env,
+      'tensor-needs-dtype',
+      { name: text },
+      { at: span, fixes: [{ text: text === 'bool' ? 'write its sizes: `bool[B, S]`' : text === 'int' ? 'write `i64[…]`' : 'write `[…]`: f32 needs no word' }] },
+    );
   else fault(env, 'unknown-type', { name: text }, { at: span, fixes: didYouMean(text, dtypes) });
   return undefined;
 }
@@ -68,8 +80,13 @@ function spelt(size: Dim, expr: Expr, env: Env): Dim {
 
 /** How a declared shape met an actual one. */
 export type Match =
-  | { readonly ok: true; /** As this forward spells it. */ readonly inside: readonly Dim[]; /** As the other side spelt it. */ readonly outside: readonly Dim[]; readonly rests: readonly (readonly Dim[])[] }
-  | { readonly ok: false; /** The axis that differs, where one does. */ readonly wanted?: Dim; readonly found?: Dim };
+  | {
+      readonly ok: true /** As this forward spells it. */;
+      readonly inside: readonly Dim[] /** As the other side spelt it. */;
+      readonly outside: readonly Dim[];
+      readonly rests: readonly (readonly Dim[])[];
+    }
+  | { readonly ok: false /** The axis that differs, where one does. */; readonly wanted?: Dim; readonly found?: Dim };
 
 /** Meets a declared shape with the sizes at hand: run-time names that are not yet bound become bound, all others must agree. `..` stands for as many axes as are left; where several `..` stand, each has the length that `rests` gives. Undefined after a fault in the shape itself. */
 export function matchShape(list: List, actual: readonly Dim[], env: Env, frame: Frame, rests?: readonly (readonly Dim[])[]): Match | undefined {

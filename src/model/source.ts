@@ -68,7 +68,10 @@ function unfit(expr: Expr, operation: string, of: Source, { env }: SourceScope):
 
 /** The name with its holes filled, under the prefix. */
 export function fillName(text: string, prefix: string, indices: ReadonlyMap<string, number>): string {
-  return join(prefix, text.replace(/\{([^{}]*)\}/g, (hole, name: string) => String(indices.get(name.trim()) ?? hole)));
+  return join(
+    prefix,
+    text.replace(/\{([^{}]*)\}/g, (hole, name: string) => String(indices.get(name.trim()) ?? hole)),
+  );
 }
 
 /** The names in braces. */
@@ -212,7 +215,8 @@ function cut(of: Source, { list, values }: Numbers, axis: number, expr: Expr, sc
   const size = of.dims[at];
   const count = values[0] ?? 1;
   const sizes = list ? values : Array.from({ length: count }, () => (size ?? 0) / count);
-  if (size === undefined || sizes.some((part) => !Number.isInteger(part)) || sizes.reduce((sum, part) => sum + part, 0) !== size) return unfit(expr, `\`split\` into ${list ? `[${values.join(', ')}]` : count}`, of, scope);
+  if (size === undefined || sizes.some((part) => !Number.isInteger(part)) || sizes.reduce((sum, part) => sum + part, 0) !== size)
+    return unfit(expr, `\`split\` into ${list ? `[${values.join(', ')}]` : count}`, of, scope);
   let from = 0;
   return sizes.map((part) => {
     from += part;
@@ -224,7 +228,15 @@ function interleaved(of: Source, step: number, axis: number, expr: Expr, scope: 
   const at = axisOf(of, axis);
   const size = of.dims[at];
   if (size === undefined || size % step !== 0) return unfit(expr, `\`unzip\` into ${step}`, of, scope);
-  return Array.from({ length: step }, (_, from) => ({ kind: 'interleaved', of, axis: at, from, step, dtype: of.dtype, dims: of.dims.map((old, i) => (i === at ? size / step : old)) }));
+  return Array.from({ length: step }, (_, from) => ({
+    kind: 'interleaved',
+    of,
+    axis: at,
+    from,
+    step,
+    dtype: of.dtype,
+    dims: of.dims.map((old, i) => (i === at ? size / step : old)),
+  }));
 }
 
 function reshaped(of: Source, shape: Expr, expr: Expr, scope: SourceScope): Sourced | undefined {
@@ -245,5 +257,11 @@ function concatenated(list: Expr, axis: number, expr: Expr, scope: SourceScope):
   const at = axisOf(first, axis);
   const other = known.find((part) => part.dtype !== first.dtype || part.dims.length !== first.dims.length || part.dims.some((size, i) => i !== at && size !== first.dims[i]));
   if (other) return unfit(expr, '`concat`', other, scope);
-  return { kind: 'concat', of: known, axis: at, dtype: first.dtype, dims: first.dims.map((size, i) => (i === at ? known.reduce((sum, part) => sum + (part.dims[i] ?? 0), 0) : size)) };
+  return {
+    kind: 'concat',
+    of: known,
+    axis: at,
+    dtype: first.dtype,
+    dims: first.dims.map((size, i) => (i === at ? known.reduce((sum, part) => sum + (part.dims[i] ?? 0), 0) : size)),
+  };
 }

@@ -11,7 +11,15 @@ export function diagnoseFault(fault: Fault): Diagnostic {
   const details: Details = {
     at: fault.span,
     related: fault.cause ? [{ span: fault.cause.span, text: fault.cause.text }] : [],
-    ...(fault.code === 'unexpected-token' && fault.expected.length > 0 ? { notes: [`expected ${listed(fault.expected)}`], fixes: didYouMean(fault.found, fault.expected.filter((word) => /^\w+$/.test(word))) } : {}),
+    ...(fault.code === 'unexpected-token' && fault.expected.length > 0
+      ? {
+          notes: [`expected ${listed(fault.expected)}`],
+          fixes: didYouMean(
+            fault.found,
+            fault.expected.filter((word) => /^\w+$/.test(word)),
+          ),
+        }
+      : {}),
   };
   switch (fault.code) {
     case 'unexpected-token':

@@ -110,7 +110,7 @@ export type LayerThing = Instance | Stack | Mixture | Opaque;
 /** What a call with several results yields. */
 interface SeveralThing {
   readonly kind: 'several';
-  readonly items: readonly (Thing)[];
+  readonly items: readonly Thing[];
 }
 
 /** Stands for what a reported fault has made unknowable; whatever it meets stays silent. */
@@ -135,6 +135,17 @@ export function isConstant(thing: Thing): thing is Constant {
 
 /** The words for it in messages. */
 export const thingWords: Readonly<Record<Thing['kind'], string>> = {
-  int: 'a whole number', float: 'a number', bool: 'a bool', string: 'a string', list: 'a list', tensor: 'a tensor', weight: 'a weight',
-  instance: 'a layer', stack: 'a stack', mixture: 'a mixture', opaque: 'a layer', several: 'several results', poison: 'unknown',
+  int: 'a whole number',
+  float: 'a number',
+  bool: 'a bool',
+  string: 'a string',
+  list: 'a list',
+  tensor: 'a tensor',
+  weight: 'a weight',
+  instance: 'a layer',
+  stack: 'a stack',
+  mixture: 'a mixture',
+  opaque: 'a layer',
+  several: 'several results',
+  poison: 'unknown',
 };

@@ -34,8 +34,14 @@ export function checkTraining(context: Context, decl: TrainDecl, module: Module)
   const model = baseOf(context, entry.decl, entry.module);
   const forward = model && bodyOf(model.decl)?.forward;
   const known = [...(forward?.formals ?? []).map((one) => one.name.text), ...(forward?.results ?? []).flatMap((one) => (one.name ? [one.name.text] : []))];
-  const scope: Scope = { env, ...(model ? { model } : {}), derived: entry.decl.what.kind === 'derived', names: new Set([...known, ...decl.forward.formals.map((one) => one.name.text)]) };
-  for (const setting of decl.settings) if (setting.value.kind === 'list') for (const item of setting.value.items) if (item.kind !== 'rest' && !isNumber(item)) checkPathExpr(item, scope);
+  const scope: Scope = {
+    env,
+    ...(model ? { model } : {}),
+    derived: entry.decl.what.kind === 'derived',
+    names: new Set([...known, ...decl.forward.formals.map((one) => one.name.text)]),
+  };
+  for (const setting of decl.settings)
+    if (setting.value.kind === 'list') for (const item of setting.value.items) if (item.kind !== 'rest' && !isNumber(item)) checkPathExpr(item, scope);
   for (const { targets, value } of decl.forward.statements) {
     checkNames(value, scope);
     for (const { text } of targets) scope.names.add(text);

@@ -29,7 +29,21 @@ export function reportTypeFault(env: Env, error: TypeFault, application: Applica
   fault(env, error.code, written(error.holes) as never, { at, ...(label === undefined ? {} : { label }), related, fixes: fix === undefined ? [] : [{ text: fix }] });
 }
 
-const infix: Readonly<Record<string, string>> = { add: '+', sub: '-', mul: '*', div: '/', mod: '%', matmul: '@', eq: '==', ne: '!=', lt: '<', le: '<=', gt: '>', ge: '>=', neg: '-' };
+const infix: Readonly<Record<string, string>> = {
+  add: '+',
+  sub: '-',
+  mul: '*',
+  div: '/',
+  mod: '%',
+  matmul: '@',
+  eq: '==',
+  ne: '!=',
+  lt: '<',
+  le: '<=',
+  gt: '>',
+  ge: '>=',
+  neg: '-',
+};
 
 /** Ops as they are written in the language. */
 function written(holes: TypeFault['holes']): TypeFault['holes'] {
@@ -48,8 +62,15 @@ const mutual: readonly string[] = ['sizes-differ', 'dtypes-differ', 'ranks-diffe
 
 /** The setting that a fault is about, where it was written. */
 const settingOf: Readonly<Record<string, readonly string[]>> = {
-  'no-such-axis': ['axis'], 'not-a-permutation': ['order'], 'split-sizes-wrong': ['sizes'], 'split-needs-parts': ['count', 'sizes'], 'does-not-divide': ['count', 'heads'],
-  'element-count-differs': ['dims'], 'cannot-broadcast': ['dims'], 'picks-too-many': ['k'], 'size-must-be-known': ['width'],
+  'no-such-axis': ['axis'],
+  'not-a-permutation': ['order'],
+  'split-sizes-wrong': ['sizes'],
+  'split-needs-parts': ['count', 'sizes'],
+  'does-not-divide': ['count', 'heads'],
+  'element-count-differs': ['dims'],
+  'cannot-broadcast': ['dims'],
+  'picks-too-many': ['k'],
+  'size-must-be-known': ['width'],
 };
 
 function place(error: TypeFault, { op, inputs, settings, span }: Application): Placed {
@@ -64,7 +85,8 @@ function place(error: TypeFault, { op, inputs, settings, span }: Application): P
 
 const isSame = (a: Span, b: Span): boolean => a.file === b.file && a.start === b.start && a.end === b.end;
 const labels = (operands: readonly Operand[]): readonly Label[] => operands.map((one) => ({ span: one.span, text: `is ${spellSized(one.tensor.type)}` }));
-const declared = (operands: readonly Operand[]): readonly Label[] => operands.flatMap(({ tensor }) => (tensor.weight ? [{ span: tensor.weight.decl.type.span, text: `\`${tensor.weight.name}\` is declared here` }] : []));
+const declared = (operands: readonly Operand[]): readonly Label[] =>
+  operands.flatMap(({ tensor }) => (tensor.weight ? [{ span: tensor.weight.decl.type.span, text: `\`${tensor.weight.name}\` is declared here` }] : []));
 
 /** Of a product the left operand is marked, and its cause where the weight on the right is declared. */
 function innerSizes(inputs: Operands, span: Span): Placed {

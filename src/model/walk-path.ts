@@ -29,7 +29,12 @@ export interface Chosen {
 interface Walked {
   readonly targets: readonly Target[];
   /** The name that no way led to, with the names that were there. */
-  readonly missing?: { readonly name: string; readonly span: Path['span']; readonly known: readonly string[]; /** Whether a fault that was reported made it so. */ readonly silent: boolean };
+  readonly missing?: {
+    readonly name: string;
+    readonly span: Path['span'];
+    readonly known: readonly string[] /** Whether a fault that was reported made it so. */;
+    readonly silent: boolean;
+  };
   readonly free: readonly string[];
 }
 
@@ -43,7 +48,13 @@ export function walkPath(path: Path, from: Instance, env: Env): Walked {
     const before = at;
     if (suffix.kind === 'dot') {
       at = before.flatMap((target) => enter(target, suffix.name.text));
-      if (at.length === 0) missing ??= { name: suffix.name.text, span: suffix.name.span, known: [...new Set(before.flatMap(({ thing }) => namesOf(thing)))], silent: before.some(({ thing }) => isPoisoned(thing, suffix.name.text)) };
+      if (at.length === 0)
+        missing ??= {
+          name: suffix.name.text,
+          span: suffix.name.span,
+          known: [...new Set(before.flatMap(({ thing }) => namesOf(thing)))],
+          silent: before.some(({ thing }) => isPoisoned(thing, suffix.name.text)),
+        };
     } else {
       const [index] = suffix.indices;
       at = index && suffix.indices.length === 1 ? before.flatMap((target) => pick(target, index, free, env)) : [];
@@ -58,10 +69,14 @@ const isPoisoned = (thing: LayerThing | WeightThing, name: string): boolean => t
 
 /** Names in indices that mean nothing else: they range over all that exists. */
 function freeNames(path: Path, env: Env): readonly string[] {
-  const names = path.suffixes.flatMap((suffix) => (suffix.kind === 'dot' ? [] : suffix.indices.flatMap((index) => [
-    ...(index.binder ? [index.binder.text] : []),
-    ...(index.kind === 'at' && !index.binder && isFree(index.value, env) ? [index.value.text] : []),
-  ])));
+  const names = path.suffixes.flatMap((suffix) =>
+    suffix.kind === 'dot'
+      ? []
+      : suffix.indices.flatMap((index) => [
+          ...(index.binder ? [index.binder.text] : []),
+          ...(index.kind === 'at' && !index.binder && isFree(index.value, env) ? [index.value.text] : []),
+        ]),
+  );
   return [...new Set(names)];
 }
 
@@ -76,7 +91,9 @@ function namesOf(thing: LayerThing | WeightThing): readonly string[] {
 
 function sharedNames(mixture: Mixture): readonly string[] {
   const expert = mixture.experts[0]?.layer;
-  return expert?.kind === 'instance' ? [...[...expert.weights.values()].filter((one) => one.shared), ...[...expert.parts.values()].filter((one) => one.shared)].map((one) => one.name) : [];
+  return expert?.kind === 'instance'
+    ? [...[...expert.weights.values()].filter((one) => one.shared), ...[...expert.parts.values()].filter((one) => one.shared)].map((one) => one.name)
+    : [];
 }
 
 function enter(target: Target, name: string): readonly Target[] {
@@ -105,12 +122,14 @@ function pick(target: Target, index: Index, free: readonly string[], env: Env): 
   return chosenBy(index, count, target, free, inner).flatMap(({ at, name, range }) => {
     const chosen = thing.kind === 'stack' ? thing.items[at] : expertAt(thing, at);
     if (!chosen) return [];
-    return [{
-      thing: chosen,
-      indices: name === undefined ? target.indices : new Map([...target.indices, [name, at]]),
-      lift: thing.kind === 'mixture' ? [...target.lift, { index: at, count }] : target.lift,
-      ranges: range === undefined ? target.ranges : [...target.ranges, range],
-    }];
+    return [
+      {
+        thing: chosen,
+        indices: name === undefined ? target.indices : new Map([...target.indices, [name, at]]),
+        lift: thing.kind === 'mixture' ? [...target.lift, { index: at, count }] : target.lift,
+        ranges: range === undefined ? target.ranges : [...target.ranges, range],
+      },
+    ];
   });
 }
 

@@ -101,7 +101,7 @@ right  param kinds = cycle(["full"], 12)`,
   },
   'wrong-kind': {
     severity: 'error',
-    message: text`here stands ${'expected'}, not ${'found'}`,
+    message: text`expected ${'expected'}, found ${'found'}`,
     explanation: `This place takes a value of another kind.
 
 wrong  weight gate: [D, "H"]
@@ -125,7 +125,7 @@ right  param L = 4   …   weight w: [L - 3]`,
   },
   'index-out-of-range': {
     severity: 'error',
-    message: text`there is no \`[${'index'}]\` among ${'count'}`,
+    message: text`\`[${'index'}]\` is out of range: there are ${'count'}, counted from 0`,
     explanation: `Indices count from 0, negative ones from the end; ranges are half-open, so that the last index of \`a..b\` is b - 1.
 
 wrong  blocks = repeat 12 of Block()   …   blocks[12]

@@ -69,7 +69,7 @@ right  param W = D / N   layer Block() { … }`,
   },
   'not-a-layer': {
     severity: 'error',
-    message: text`here stands a layer, not ${'found'}`,
+    message: text`expected a layer, found ${'found'}`,
     explanation: `repeat and mixture make stacks and mixtures of layers.
 
 wrong  blocks = repeat L of 3
@@ -109,7 +109,7 @@ right  repeat 48 of Block()`,
   },
   'repeat-too-often': {
     severity: 'error',
-    message: text`${'count'} copies are more than ${'limit'}`,
+    message: text`${'count'} copies are too many: the limit is ${'limit'}`,
     explanation: `A stack or a mixture holds at most this many layers. Perhaps a width was given where a count is meant.
 
 wrong  blocks = repeat V of Block()
@@ -202,6 +202,14 @@ right  layer Block() { … }   model Tiny { blocks = repeat 2 of Block() … }`,
 
 wrong  moec compile model.moe --model tiny
 right  moec compile model.moe --model Tiny`,
+  },
+  'model-not-for-type': {
+    severity: 'error',
+    message: text`no model of \`${'file'}\` is for the model type "${'type'}"`,
+    explanation: `The config of a checkpoint names its model type, and a model names after \`for\` those it describes. Take the file of the checkpoint's family, or name the model with --model to build it with these weights all the same.
+
+wrong  moec compile models/gpt2.moe --weights ./smollm2        (a "llama")
+right  moec compile models/llama.moe --weights ./smollm2`,
   },
   'model-ambiguous': {
     severity: 'error',
