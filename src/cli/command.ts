@@ -35,11 +35,21 @@ export function whole(least: number): (written: string) => number {
   };
 }
 
-/** A number in `[least, most]`. */
+/** A number above 0, up to `most`. */
+export function upTo(most: number): (written: string) => number {
+  const within = between(0, most);
+  return (written) => {
+    const value = within(written);
+    if (value === 0) throw new InvalidArgumentError(most === Infinity ? 'It is a number above 0.' : `It is a number above 0, up to ${most}.`);
+    return value;
+  };
+}
+
+/** A number in `[least, most]`, never infinite. */
 export function between(least: number, most: number): (written: string) => number {
   return (written) => {
     const value = Number(written);
-    if (written.trim() === '' || Number.isNaN(value) || value < least || value > most)
+    if (written.trim() === '' || !Number.isFinite(value) || value < least || value > most)
       throw new InvalidArgumentError(most === Infinity ? `It is a number, ${least} or more.` : `It is a number from ${least} to ${most}.`);
     return value;
   };

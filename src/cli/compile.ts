@@ -1,16 +1,18 @@
 /** `moec compile`: writes a model as ONNX, in a folder that stands alone. */
 
-import { constants, copyFileSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { constants, copyFileSync, existsSync, rmSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { CompilePlan, Placing, WrittenFile } from '../run/compile.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
 import { version } from './package.ts';
-import { type OutputOptions, printDiagnostics, printJson, printNext, quoted, type Sources, table } from './print.ts';
+import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources, table } from './print.ts';
 import { bytes, progress } from './progress.ts';
-import { attempt, type Staging, stageFolder } from './staging.ts';
+import { nameOf } from './read.ts';
+import { refuseToReplace, stageFolder, stageInside } from './staging.ts';
+import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
 
 interface CompileOptions extends FindingOptions, OutputOptions {
@@ -47,39 +49,63 @@ export function compile(cli: Cli): void {
 }
 
 async function act(terminal: Terminal, path: string, options: CompileOptions): Promise<ExitCode> {
-  const target = recognise(terminal, path);
+  const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already' }));
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   const inPlace = options.inPlace ? found.folder : undefined;
-  if ((options.inPlace || options.link) && found.folder === undefined) throw new Refusal(diagnose('in-place-needs-checkpoint', { option: options.inPlace ? '--in-place' : '--link' }));
+  if ((options.inPlace || options.link) && found.folder === undefined)
+    throw new Refusal(diagnose('in-place-needs-checkpoint', { option: options.inPlace ? '--in-place' : '--link' }));
   const out = inPlace ?? resolve(terminal.cwd, options.out ?? join('out', nameOfTarget(target)));
-  const staging = options.dryRun ? undefined : inPlace === undefined ? stageFolder(out) : stageBeside(inPlace);
+  const dump = await dumper(terminal, options.dumpAfter);
+  const mine = await writtenBefore(out);
+  if (inPlace === undefined) refuseToReplace(out, nameOf(terminal.cwd, out), mine);
+  const staging = options.dryRun ? undefined : inPlace === undefined ? stageFolder(out) : stageInside(inPlace);
   try {
-    const placing = placingOf(options, found.folder, staging?.path);
-    const { planCompile, writeCompiled } = await import('../run/compile.ts');
+    const placing = placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
+    const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
-    const settings = { target: lowering, whole: !options.cache, generate: options.generate ?? false, placing, version: version(), ...(await dumper(terminal, options.dumpAfter)) };
+    const settings = { target: lowering, whole: !options.cache, generate: options.generate ?? false, placing, version: version(), ...dump };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
+    const planned = filesOf(plan.value);
+    if (!planned.ok) throw new Refusal(...planned.diagnostics);
+    if (inPlace !== undefined) {
+      const added = planned.value.filter(({ how }) => how !== 'left in place').map(({ name }) => name);
+      refuseToReplace(inPlace, nameOf(terminal.cwd, inPlace), mine, added);
+    }
     const said = [...diagnostics, ...plan.diagnostics, ...announce(plan.value, placing)];
-    if (!staging) return sayPlan(terminal, plan.value, out, said, reader.sources, options);
+    const report = { terminal, out: nameOf(terminal.cwd, out), diagnostics: said, sources: reader.sources, options };
+    if (!staging) return sayPlan(report, planned.value);
     const bar = progress(terminal, 'writing weights', options);
     const written = await writeCompiled(plan.value, staging.path, { signal: terminal.signal, progress: bar.at }).finally(bar.end);
     if (!written.ok) throw new Refusal(...written.diagnostics);
     terminal.signal.throwIfAborted();
     staging.commit();
-    return report(terminal, out, written.value, said, reader.sources, options);
+    return sayWritten(report, written.value, plan.value);
   } finally {
     staging?.discard();
     found.checkpoint?.close();
   }
 }
 
+/** What an earlier compile wrote into a folder. A damaged moec.json says nothing. */
+async function writtenBefore(folder: string): Promise<ReadonlySet<string>> {
+  const { manifestName, readManifest } = await import('../run/manifest.ts');
+  const file = join(folder, manifestName);
+  const manifest = existsSync(file) ? readManifest(file) : undefined;
+  return new Set(manifest?.ok ? [manifestName, ...manifest.value.files.filter(({ inPlace }) => !inPlace).map(({ name }) => name)] : []);
+}
+
+/** The folder that is there already, on the way to `path`. */
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path));
+}
+
 /** Shares the checkpoint's bytes where the call asks for it or the file system can. */
-function placingOf(options: CompileOptions, folder: string | undefined, staged: string | undefined): Placing {
+function placingOf(options: CompileOptions, folder: string | undefined, beside: string): Placing {
   if (options.inPlace) return 'in-place';
   if (options.link) return 'link';
-  return folder !== undefined && staged !== undefined && clones(join(folder, 'config.json'), join(staged, '.probe')) ? 'reflink' : 'written';
+  return folder !== undefined && clones(join(folder, 'config.json'), join(beside, `.moec-probe-${process.pid}`)) ? 'reflink' : 'written';
 }
 
 function clones(from: string, to: string): boolean {
@@ -95,47 +121,41 @@ function clones(from: string, to: string): boolean {
 
 function announce({ weights, found }: CompilePlan, placing: Placing): readonly Diagnostic[] {
   if (placing === 'link') return [diagnose('data-linked', { files: `${weights.files.length} data files` })];
-  return placing === 'written' && found.checkpoint ? [diagnose('data-copied', { bytes: bytes(weights.bytes) })] : [];
+  return placing === 'written' && found.checkpoint ? [diagnose('data-copied', { bytes: bytes(weights.layout.bytes) })] : [];
 }
 
-/** Stages files that go into a folder beside what is there. */
-function stageBeside(folder: string): Staging {
-  const path = attempt(folder, () => mkdtempSync(join(folder, '.moec-')));
-  const discard = (): void => rmSync(path, { recursive: true, force: true });
-  return {
-    path,
-    commit: () => {
-      attempt(folder, () => {
-        for (const name of readdirSync(path)) renameSync(join(path, name), join(folder, name));
-      });
-      discard();
-    },
-    discard,
-  };
+/** What was or would be done, and on what terminal it is said. */
+interface Report {
+  readonly terminal: Terminal;
+  readonly out: string;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: Sources;
+  readonly options: CompileOptions;
 }
 
-function sayPlan(terminal: Terminal, plan: CompilePlan, out: string, diagnostics: readonly Diagnostic[], sources: Sources, options: CompileOptions): ExitCode {
-  const rows = [
-    ...(plan.weights.bytes > 0 ? [{ name: 'model.onnx.data', bytes: plan.weights.bytes, how: 'written' }] : []),
-    ...plan.weights.files.map((file) => ({ name: file, bytes: 0, how: options.inPlace ? 'left in place' : 'linked' })),
-    ...plan.graphs.map(({ file, graph }) => ({ name: file, bytes: 0, how: `${graph.nodes.length} nodes` })),
-    ...plan.companions.map((name) => ({ name, bytes: 0, how: options.inPlace ? 'left in place' : 'copied' })),
-    { name: 'moec.json', bytes: 0, how: 'written' },
-  ];
+function sayPlan({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[]): ExitCode {
+  const rows = files.map(({ name, bytes: size, how }) => ({ name, bytes: size, how }));
   if (options.json) printDiagnostics(terminal, diagnostics, { json: true, sources, more: { out, files: rows } });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
-    terminal.out(`${out} would hold, with ${bytes(plan.weights.bytes)} of data to write:\n${table(rows.map((row) => [`  ${row.name}`, row.bytes > 0 ? bytes(row.bytes) : '', row.how]))}`);
+    const size = rows.reduce((sum, { bytes: one, how }) => sum + (how === 'written' || how === 'copied' ? one : 0), 0);
+    terminal.out(`${out} would hold, with ${bytes(size)} to write:\n${tableOf(rows)}`);
   }
+  printNext(terminal, 'the same without --dry-run', options);
   return exit.done;
 }
 
-function report(terminal: Terminal, out: string, files: readonly WrittenFile[], diagnostics: readonly Diagnostic[], sources: Sources, options: CompileOptions): ExitCode {
-  if (options.json) printJson(terminal, { out, files });
+function sayWritten({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[], { graphs: [main] }: CompilePlan): ExitCode {
+  if (options.json) printDiagnostics(terminal, diagnostics, { json: true, sources, more: { out, files } });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
-    terminal.out(`${out}\n${table(files.map((file) => [`  ${file.name}`, bytes(file.bytes), file.how]))}`);
+    terminal.out(`${out}\n${tableOf(files)}`);
   }
-  printNext(terminal, `moec run ${quoted(out)}`, options);
+  const writes = main?.form === 'step' || options.generate;
+  printNext(terminal, `moec run ${quoted(out)} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, options);
   return exit.done;
+}
+
+function tableOf(files: readonly WrittenFile[]): string {
+  return table(files.map((file) => [`  ${file.name}`, bytes(file.bytes), file.how]));
 }

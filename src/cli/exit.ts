@@ -44,6 +44,9 @@ export class Refusal extends Error {
   }
 }
 
+/** Ends a command from inside where the call is wrong; the message says how. */
+export class WrongCall extends Error {}
+
 /** The code for something thrown, once it has been said on the terminal. */
 export function endWith(thrown: unknown, terminal: Terminal, call: readonly string[]): ExitCode {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 || thrown.code === 'commander.help' ? exit.done : exit.call;
@@ -51,6 +54,10 @@ export function endWith(thrown: unknown, terminal: Terminal, call: readonly stri
   if (thrown instanceof Refusal) {
     printDiagnostics(terminal, thrown.diagnostics, { json: call.includes('--json'), ...(thrown.sources ? { sources: thrown.sources } : {}) });
     return exit.input;
+  }
+  if (thrown instanceof WrongCall) {
+    terminal.err(`${thrown.message}\n`);
+    return exit.call;
   }
   terminal.err(faultText(thrown, call));
   return exit.fault;

@@ -1,16 +1,17 @@
 /** `moec explain FILE`: what a model costs, layer by layer and in all. */
 
-import type { Account, Costs } from '../inspect/account.ts';
-import { exit, type ExitCode, Refusal } from './exit.ts';
 import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { Account, Costs } from '../inspect/account.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
 import { type FindingOptions, findOrRefuse, nameOfTarget, recognise } from './finding.ts';
 import { type OutputOptions, printDiagnostics, printJson, printNext, quoted, table } from './print.ts';
 import { bytes } from './progress.ts';
+import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Prints parameters, operations and cache of the model at `path`. */
 export async function explainModel(terminal: Terminal, path: string, options: FindingOptions & OutputOptions): Promise<ExitCode> {
-  const target = recognise(terminal, path);
+  const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled: explain its source' }));
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   try {
@@ -32,7 +33,14 @@ export async function explainModel(terminal: Terminal, path: string, options: Fi
 
 function costsTable({ layers, total }: Account): string {
   const head = ['layer', 'parameters', 'stored', 'FLOPs/token', '… per token of context', 'KV bytes/token'];
-  const row = (path: string, costs: Costs): readonly string[] => [path, short(costs.parameters), bytes(costs.bytes), short(costs.flops), short(costs.flopsPerContext), costs.cacheBytes > 0 ? bytes(costs.cacheBytes) : ''];
+  const row = (path: string, costs: Costs): readonly string[] => [
+    path,
+    short(costs.parameters),
+    bytes(costs.bytes),
+    short(costs.flops),
+    short(costs.flopsPerContext),
+    costs.cacheBytes > 0 ? bytes(costs.cacheBytes) : '',
+  ];
   return table([head, ...layers.map(({ path, costs }) => row(path, costs)), row('in all', total)]);
 }
 

@@ -7,8 +7,9 @@ import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Target as Lowering } from '../targets/target.ts';
 import { setting, whole } from './command.ts';
-import { Refusal } from './exit.ts';
+import { Refusal, WrongCall } from './exit.ts';
 import { packageFolder } from './package.ts';
+import { noPass } from './passes.ts';
 import { type FileReader, fileReader, nameOf } from './read.ts';
 import { resolveTarget, type Target } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -60,7 +61,11 @@ export function nameOfTarget(target: Target): string {
 }
 
 /** The model of a source or a checkpoint, checked and built; a refusal with its diagnostics where it is not. */
-export async function findOrRefuse(terminal: Terminal, target: Exclude<Target, { kind: 'compiled' }>, options: FindingOptions): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
+export async function findOrRefuse(
+  terminal: Terminal,
+  target: Exclude<Target, { kind: 'compiled' }>,
+  options: FindingOptions,
+): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
   const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
   const given = {
@@ -76,9 +81,11 @@ export async function findOrRefuse(terminal: Terminal, target: Exclude<Target, {
   return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
 }
 
-/** Prints the graph after the pass that `--dump-after` names. */
+/** Prints the graph after the pass that `--dump-after` names; a wrong call where there is no such pass. */
 export async function dumper(terminal: Terminal, wanted: string | undefined): Promise<{ readonly dumpAfter?: (pass: string, graph: Graph) => void }> {
   if (wanted === undefined) return {};
+  const { passes } = await import('../passes/index.ts');
+  if (wanted !== 'lower' && !passes.has(wanted)) throw new WrongCall(noPass(wanted, [...passes.keys(), 'lower']));
   const { printGraph } = await import('../graph/text.ts');
   return { dumpAfter: (pass, graph) => (pass === wanted ? terminal.out(printGraph(graph, { longest: 16 })) : undefined) };
 }

@@ -4,7 +4,7 @@ import { nearest } from '../diagnostics/suggest.ts';
 import type { AttrSpec } from '../graph/op.ts';
 import type { Pass } from '../passes/pass.ts';
 import type { Cli } from './command.ts';
-import { type ExitCode, exit } from './exit.ts';
+import { type ExitCode, exit, WrongCall } from './exit.ts';
 import { type OutputOptions, printJson, printNext, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -33,12 +33,12 @@ function listPasses(terminal: Terminal, all: readonly Pass[], options: OutputOpt
 function showPass(terminal: Terminal, name: string, all: readonly Pass[], options: OutputOptions): ExitCode {
   const pass = all.find((one) => one.name === name);
   if (!pass) {
-    const near = nearest(
-      name,
-      all.map((one) => one.name),
+    throw new WrongCall(
+      noPass(
+        name,
+        all.map((one) => one.name),
+      ),
     );
-    terminal.err(`error: there is no pass '${name}'\n${near === undefined ? '(`moec passes` lists them)' : `(Did you mean ${near}?)`}\n`);
-    return exit.call;
   }
   if (options.json) printJson(terminal, dataOf(pass));
   else {
@@ -46,6 +46,12 @@ function showPass(terminal: Terminal, name: string, all: readonly Pass[], option
     terminal.out(`${pass.name}: ${pass.summary}\n${settings.length > 0 ? `\n${table(settings)}` : ''}`);
   }
   return exit.done;
+}
+
+/** What is said where a pass is named that is none of `known`. */
+export function noPass(name: string, known: readonly string[]): string {
+  const near = nearest(name, known);
+  return `error: there is no pass '${name}'\n${near === undefined ? '(`moec passes` lists them)' : `(Did you mean ${near}?)`}`;
 }
 
 function dataOf(pass: Pass): unknown {

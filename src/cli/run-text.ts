@@ -26,7 +26,7 @@ export interface TextOptions {
 }
 
 /** Continues the prompts of a call and prints what comes. */
-export async function writeTexts(terminal: Terminal, session: Session, options: TextOptions & OutputOptions, before: readonly Diagnostic[], target: string): Promise<ExitCode> {
+export async function writeTexts(terminal: Terminal, session: Session, options: TextOptions & OutputOptions, before: readonly Diagnostic[], next: string): Promise<ExitCode> {
   const { generate } = await import('../run/generate.ts');
   const { openTokenizer } = await import('../run/tokenizer.ts');
   const opened = openTokenizer(session.executable.tokenizer);
@@ -47,7 +47,7 @@ export async function writeTexts(terminal: Terminal, session: Session, options: 
   if (terminal.signal.aborted) return exit.stopped;
   if (!result.ok) throw new Refusal(...result.diagnostics);
   terminal.err(`${paint(terminal.color.err).dim(speed(result.value))}\n`);
-  printNext(terminal, `moec explain ${target}`);
+  printNext(terminal, next);
   return exit.done;
 }
 

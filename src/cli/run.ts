@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Executable, Provider } from '../run/executable.ts';
-import { between, type Cli, several, whole } from './command.ts';
+import { between, type Cli, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, recognise, targetOption } from './finding.ts';
 import { version } from './package.ts';
@@ -39,9 +39,9 @@ export function run(cli: Cli): void {
     .option('--stop <TEXT>', 'end the text here; may be repeated', several)
     .option('--temperature <T>', 'divide logits by this; 0 always takes the most probable', between(0, Infinity))
     .option('--top-k <K>', 'draw from the K most probable tokens; 0 from all', whole(0))
-    .option('--top-p <P>', 'draw from the most probable that reach P together', between(0, 1))
+    .option('--top-p <P>', 'draw from the most probable that reach P together', upTo(1))
     .option('--min-p <P>', 'draw from those at least P times as probable as the first', between(0, 1))
-    .option('--repeat-penalty <R>', 'make tokens that have been there less probable; 1 does nothing', between(0, Infinity))
+    .option('--repeat-penalty <R>', 'make tokens that have been there less probable; 1 does nothing', upTo(Infinity))
     .option('--seed <N>', 'draw the same text again (default: 0)', whole(0))
     .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
     .option('--full', 'print every number of large results')
@@ -56,7 +56,7 @@ export function run(cli: Cli): void {
 
 async function act(terminal: Terminal, path: string, options: RunOptions): Promise<ExitCode> {
   const { openSession } = await import('../run/session.ts');
-  const { executable, diagnostics, release } = await executableOf(terminal, path, options);
+  const { executable, diagnostics, next, release } = await executableOf(terminal, path, options);
   try {
     const opened = await attended(
       terminal,
@@ -66,11 +66,13 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
     );
     if (!opened.ok) throw new Refusal(...opened.diagnostics);
     const session = opened.value;
+    if (terminal.signal.aborted) await session.close();
+    terminal.signal.throwIfAborted();
     const stop = (): void => void session.close();
     terminal.signal.addEventListener('abort', stop, { once: true });
     try {
       terminal.signal.throwIfAborted();
-      if (options.inputs === undefined) return await writeTexts(terminal, session, options, diagnostics, quoted(path));
+      if (options.inputs === undefined) return await writeTexts(terminal, session, options, diagnostics, next);
       return await compute(terminal, session, options.inputs, options, diagnostics);
     } finally {
       terminal.signal.removeEventListener('abort', stop);
@@ -81,18 +83,19 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
   }
 }
 
-/** What a path names, ready to open; `release` gives back what that took. */
+/** What a path names, ready to open, and what one would do `next`; `release` gives back what that took. */
 async function executableOf(
   terminal: Terminal,
   path: string,
   options: RunOptions,
-): Promise<{ readonly executable: Executable; readonly diagnostics: readonly Diagnostic[]; release(): void }> {
+): Promise<{ readonly executable: Executable; readonly diagnostics: readonly Diagnostic[]; readonly next: string; release(): void }> {
   const target = recognise(terminal, path);
+  const dump = await dumper(terminal, options.dumpAfter);
   if (target.kind === 'compiled') {
     const { readFolder } = await import('../run/folder.ts');
     const read = readFolder(target.folder);
     if (!read.ok) throw new Refusal(...read.diagnostics);
-    return { executable: read.value.executable, diagnostics: read.diagnostics, release: () => {} };
+    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, release: () => {} };
   }
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   try {
@@ -109,7 +112,7 @@ async function executableOf(
       version: version(),
       signal: terminal.signal,
       progress: bar.at,
-      ...(await dumper(terminal, options.dumpAfter)),
+      ...dump,
     }).finally(bar.end);
     if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
     const { value: executable } = ready;
@@ -122,6 +125,7 @@ async function executableOf(
     return {
       executable: { ...executable, causal },
       diagnostics: options.json ? said : [],
+      next: `moec explain ${quoted(path)}`,
       release,
     };
   } catch (error) {
@@ -144,18 +148,18 @@ async function compute(terminal: Terminal, session: import('../run/session.ts').
   return exit.done;
 }
 
-/** Waits for something of unknown length, and says so on a watched terminal once it takes more than a second. */
+/** Waits for something of unknown length, and says so once it takes more than a second. */
 async function attended<T>(terminal: Terminal, task: string, { json }: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
-  if (json || !terminal.watched) return work;
+  if (json) return work;
   let said = false;
   const timer = setTimeout(() => {
     said = true;
-    terminal.err(`${task} …`);
+    terminal.err(terminal.watched ? `${task} …` : `${task} …\n`);
   }, 1000);
   try {
     return await work;
   } finally {
     clearTimeout(timer);
-    if (said) terminal.err('\r\u001b[K');
+    if (said && terminal.watched) terminal.err('\r\u001b[K');
   }
 }

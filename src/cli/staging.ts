@@ -1,6 +1,6 @@
 /** Writing so that nothing half written is left behind: everything goes to a temporary name beside its place, and is renamed when it is whole. */
 
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import { Refusal } from './exit.ts';
@@ -35,21 +35,51 @@ export function stageFolder(target: string): Staging {
     mkdirSync(dirname(full), { recursive: true });
     return mkdtempSync(join(dirname(full), `.${basename(full)}-`));
   });
+  return staging(path, () => {
+    attempt(target, () => {
+      // A temporary folder is its maker's alone; this one becomes a folder like any other.
+      chmodSync(path, 0o777 & ~process.umask());
+      swap(path, full);
+    });
+  });
+}
+
+/** A temporary folder inside `folder`; what is written there is committed into `folder`, beside what is there. */
+export function stageInside(folder: string): Staging {
+  const path = attempt(folder, () => mkdtempSync(join(folder, '.moec-')));
+  return staging(path, () => {
+    attempt(folder, () => {
+      for (const name of readdirSync(path)) renameSync(join(path, name), join(folder, name));
+    });
+    rmSync(path, { recursive: true, force: true });
+  });
+}
+
+function staging(path: string, put: () => void): Staging {
   watch();
   open.add(path);
-  const close = (): void => void open.delete(path);
   return {
     path,
     commit: () => {
-      attempt(target, () => swap(path, full));
-      close();
+      put();
+      open.delete(path);
     },
     discard: () => {
       if (!open.has(path)) return;
       rmSync(path, { recursive: true, force: true });
-      close();
+      open.delete(path);
     },
   };
+}
+
+/** Refuses to replace what moec did not write. `mine` are the files that it did write there; with `added`, only files of those names would be replaced. */
+export function refuseToReplace(folder: string, shown: string, mine: ReadonlySet<string>, added?: readonly string[]): void {
+  if (!existsSync(folder)) return;
+  if (!statSync(folder).isDirectory()) throw new Refusal(diagnose('would-replace', { folder: shown, what: 'a file' }));
+  const others = attempt(shown, () => readdirSync(folder)).filter((name) => !mine.has(name) && (added?.includes(name) ?? true));
+  if (others.length === 0) return;
+  const [first = '', ...more] = others.sort();
+  throw new Refusal(diagnose('would-replace', { folder: shown, what: more.length === 0 ? first : `${first} and ${more.length} more` }));
 }
 
 /** Renames `path` to `full`; what stood there gives way only once the new folder can take its place. */

@@ -29,6 +29,13 @@ export function resolveTarget(cwd: string, path: string): Target | Diagnostic {
   );
 }
 
+/** The checkpoint in a target that is one, also where a model was compiled beside it. */
+export function checkpointOf(target: Target): Target {
+  if (target.kind !== 'compiled') return target;
+  const has = (name: string): boolean => existsSync(join(target.folder, name));
+  return has('config.json') && (has('model.safetensors') || has('model.safetensors.index.json')) ? { kind: 'checkpoint', folder: target.folder } : target;
+}
+
 function namesBeside(full: string): readonly string[] {
   const folder = dirname(full);
   return existsSync(folder) && statSync(folder).isDirectory() ? readdirSync(folder) : [];

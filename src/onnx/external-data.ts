@@ -43,12 +43,14 @@ export async function writeData(folder: string, name: string, items: Iterable<Da
   return { ok: true, value: { placements: layout.placements, ...written.value }, diagnostics: [] };
 }
 
-interface Layout {
+/** Where tensors lie in a data file, and how long it is. */
+export interface Layout {
   readonly placements: ReadonlyMap<string, Placement & { readonly kind: 'external' }>;
   readonly bytes: number;
 }
 
-function layOut(items: readonly DataItem[], location: string, align: number): Layout {
+/** Lays tensors one after another in a file called `location`, each at a multiple of `align` bytes. */
+export function layOut(items: readonly Pick<DataItem, 'key' | 'length'>[], location: string, align: number): Layout {
   const placements = new Map<string, Placement & { readonly kind: 'external' }>();
   let end = 0;
   for (const { key, length } of items) {

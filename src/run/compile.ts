@@ -4,8 +4,8 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
-import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { constant, show } from '../graph/dim.ts';
+import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
@@ -14,7 +14,7 @@ import type { Target } from '../targets/target.ts';
 import type { Executable } from './executable.ts';
 import type { Found } from './find-model.ts';
 import { generateName, type Manifest, manifestName } from './manifest.ts';
-import { type PlaceOptions, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
+import { dataFile, type PlaceOptions, placementOf, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
 import { factsOf } from './prepare.ts';
 import type { Port } from './tensor.ts';
 
@@ -42,7 +42,20 @@ export interface CompilePlan {
   readonly companions: readonly string[];
 }
 
-const companions = ['config.json', 'generation_config.json', 'tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json', 'vocab.txt', 'vocab.json', 'merges.txt', 'tokenizer.model', 'chat_template.jinja', 'preprocessor_config.json'];
+const companions = [
+  'config.json',
+  'generation_config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.txt',
+  'vocab.json',
+  'merges.txt',
+  'tokenizer.model',
+  'chat_template.jinja',
+  'preprocessor_config.json',
+];
 
 /** Lowers the graphs and lays out the data; nothing is written. */
 export async function planCompile(found: Found, settings: CompileSettings): Promise<Outcome<CompilePlan>> {
@@ -59,7 +72,11 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
     if (!lowered.ok) return { ok: false, diagnostics };
     graphs.push({ file, form, graph: lowered.value.graph });
   }
-  const weights = planWeights(graphs.map(({ graph }) => graph), storage, found.checkpoint);
+  const weights = planWeights(
+    graphs.map(({ graph }) => graph),
+    storage,
+    found.checkpoint,
+  );
   const { folder } = found;
   const present = folder === undefined ? [] : companions.filter((name) => existsSync(join(folder, name)));
   return { ok: true, value: { found, settings, graphs, weights, companions: present }, diagnostics };
@@ -73,6 +90,28 @@ export interface WrittenFile {
   readonly sha256?: string;
 }
 
+/** What a digest takes in the manifest, where it is not known yet. */
+const anyDigest = '0'.repeat(64);
+
+/** The files that `writeCompiled` would give, with the sizes they would have. Nothing is written. */
+export function filesOf(plan: CompilePlan): Outcome<readonly WrittenFile[]> {
+  const { found, settings, weights } = plan;
+  const facts = factsOf(found);
+  if (!facts.ok) return facts;
+  const place = placementOf(weights);
+  const how = { written: 'cloned', reflink: 'cloned', link: 'linked', 'in-place': 'left in place' } as const;
+  const files: WrittenFile[] = [
+    ...(weights.written.length > 0 ? [{ name: dataFile, bytes: weights.layout.bytes, how: 'written', sha256: anyDigest } as const] : []),
+    ...weights.files.map((file) => ({ name: basename(file), bytes: statSync(file).size, how: how[settings.placing] })),
+    ...plan.graphs.map(({ file, graph }) => ({ name: file, bytes: encode(graph, plan, place).length, how: 'written', sha256: anyDigest }) as const),
+    ...copied(plan).map((name) => ({ name, bytes: statSync(join(found.folder ?? '', name)).size, how: 'copied', sha256: anyDigest }) as const),
+  ];
+  return { ok: true, value: [...files, { name: manifestName, bytes: encodeManifest(plan, facts.value, files).length, how: 'written' }], diagnostics: [] };
+}
+
+/** In place, the checkpoint's small files are there already. */
+const copied = ({ settings, companions: present }: CompilePlan): readonly string[] => (settings.placing === 'in-place' ? [] : present);
+
 /** Writes what was planned into `folder`, which exists and is the caller's to commit or discard. */
 export async function writeCompiled(plan: CompilePlan, folder: string, options: PlaceOptions = {}): Promise<Outcome<readonly WrittenFile[]>> {
   const { found, settings } = plan;
@@ -84,9 +123,13 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
   const files: WrittenFile[] = data ? [{ ...data, how: 'written' }] : [];
   const steps: readonly (() => Promise<Outcome<WrittenFile>>)[] = [
     ...plan.weights.files.map((file) => () => bring(file, folder, settings.placing)),
-    ...plan.graphs.map(({ file, graph }) => () => write(join(folder, file), encode(graph, plan, place))),
-    ...(settings.placing === 'in-place' ? [] : plan.companions.map((name) => () => copy(join(found.folder ?? '', name), join(folder, name)))),
-    () => write(join(folder, manifestName), Buffer.from(`${JSON.stringify(manifestOf(plan, facts.value, files), undefined, 2)}\n`)),
+    ...plan.graphs.map(
+      ({ file, graph }) =>
+        () =>
+          write(join(folder, file), encode(graph, plan, place)),
+    ),
+    ...copied(plan).map((name) => () => copy(join(found.folder ?? '', name), join(folder, name))),
+    () => write(join(folder, manifestName), encodeManifest(plan, facts.value, files)),
   ];
   for (const step of steps) {
     const written = await step();
@@ -116,6 +159,10 @@ async function bring(file: string, folder: string, placing: Placing): Promise<Ou
   return brought.ok ? { ok: true, value: { ...about, how: brought.value }, diagnostics: [] } : brought;
 }
 
+function encodeManifest(...about: Parameters<typeof manifestOf>): Uint8Array {
+  return Buffer.from(`${JSON.stringify(manifestOf(...about), undefined, 2)}\n`);
+}
+
 function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omit<Executable, 'model' | 'form'>, files: readonly WrittenFile[]): Manifest {
   const { model } = found;
   return {
@@ -129,7 +176,7 @@ function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omi
     ...(facts.vocabulary === undefined ? {} : { vocabulary: facts.vocabulary }),
     tokenizer: facts.tokenizer === undefined ? null : facts.tokenizer.kind === 'bytes' ? 'bytes' : 'tokenizer.json',
     opset: settings.target.opset,
-    files: files.map(({ name, bytes, sha256 }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }) })),
+    files: files.map(({ name, bytes, sha256, how }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }), ...(how === 'left in place' ? { inPlace: true } : {}) })),
     inputs: (main?.graph.inputs ?? []).map((value) => portOf(value.name, value)),
     outputs: (main?.graph.outputs ?? []).map(({ name, value }) => portOf(name, value)),
   };

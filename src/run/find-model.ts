@@ -6,6 +6,7 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { buildModel, describes, loadProgram, type Model, type Program, type Reader } from '../model/index.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
+import { isObject } from './json.ts';
 
 /** What to look for, and how. */
 export interface FindOptions {
@@ -67,7 +68,8 @@ function choose(folder: string, outcomes: readonly Outcome<Found>[]): Outcome<Fo
   const built = outcomes.filter((outcome) => outcome.ok);
   const [only, ...others] = built;
   if (!only) return outcomes[0] ?? refuse();
-  if (others.length > 0) return refuse(diagnose('family-ambiguous', { path: folder, models: built.map(({ value: { model, source } }) => `${model.name} of ${source}`).join(' and ') }));
+  if (others.length > 0)
+    return refuse(diagnose('family-ambiguous', { path: folder, models: built.map(({ value: { model, source } }) => `${model.name} of ${source}`).join(' and ') }));
   return only;
 }
 
@@ -94,7 +96,9 @@ interface Family {
 function findFamilies(path: string, config: unknown, { zoo, reader, model }: FindOptions): Outcome<readonly Family[]> {
   const type = modelType(config);
   const quoted = JSON.stringify(type);
-  const files = readdirSync(zoo).filter((name) => name.endsWith('.moe')).sort();
+  const files = readdirSync(zoo)
+    .filter((name) => name.endsWith('.moe'))
+    .sort();
   const candidates = files.map((name) => join(zoo, name)).filter((file) => type !== undefined && readFileSync(file, 'utf8').includes(quoted));
   const described = candidates.flatMap((file) => {
     const program = loadProgram(file, reader);
@@ -102,7 +106,8 @@ function findFamilies(path: string, config: unknown, { zoo, reader, model }: Fin
   });
   const holding = described.filter((one) => one.holds && (model === undefined || one.model === model));
   if (holding.length > 0) return { ok: true, value: holding.map(({ program, model: name }) => ({ program, name })), diagnostics: [] };
-  if (described.length === 0) return refuse(diagnose('family-unknown', { path, type: type ?? 'no model_type' }, { notes: [`families here: ${files.map((name) => name.replace('.moe', '')).join(', ')}`] }));
+  if (described.length === 0)
+    return refuse(diagnose('family-unknown', { path, type: type ?? 'no model_type' }, { notes: [`families here: ${files.map((name) => name.replace('.moe', '')).join(', ')}`] }));
   const notes = described.flatMap((one) => one.refused.map(({ message, notes: why }) => [`${one.model}: ${message}`, ...why].join(', ')));
   return refuse(diagnose('family-refuses', { path, files: [...new Set(described.map(({ file }) => file))].join(', ') }, { notes }));
 }
@@ -116,6 +121,7 @@ function readConfig(folder: string): Outcome<unknown> {
   const file = join(folder, 'config.json');
   try {
     const parsed: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (!isObject(parsed)) return refuse(diagnose('config-unreadable', { file, reason: 'it is not an object' }));
     return { ok: true, value: parsed, diagnostics: [] };
   } catch (error) {
     return refuse(diagnose('config-unreadable', { file, reason: error instanceof Error ? error.message : String(error) }));

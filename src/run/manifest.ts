@@ -18,6 +18,8 @@ export interface ManifestFile {
   readonly bytes: number;
   /** Lower-case hex; absent for files of the checkpoint that were left as they are. */
   readonly sha256?: string;
+  /** The file was there before, and is not moec's to replace. */
+  readonly inPlace?: true;
 }
 
 export interface Manifest {

@@ -7,7 +7,7 @@ import type { Graph, Weight } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
 import { bytesOf } from '../graph/type.ts';
 import type { Placement } from '../onnx/export.ts';
-import { writeData } from '../onnx/external-data.ts';
+import { type Layout, layOut, writeData } from '../onnx/external-data.ts';
 import { keyOf, liesInFile, type Storage } from '../targets/store.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { located, sourceBytes } from '../weights/source.ts';
@@ -15,14 +15,17 @@ import { located, sourceBytes } from '../weights/source.ts';
 /** The name of the data file a compile writes. */
 export const dataFile = 'model.onnx.data';
 
+/** Every tensor of the data file begins at a multiple of this many bytes, a page of most systems. */
+const alignment = 4096;
+
 /** What lies where: some of it in the checkpoint, some to be written, small ones in the model. */
 export interface WeightPlan {
   readonly storage: Storage;
   readonly checkpoint: Checkpoint | undefined;
   /** Weights of the data file, each once. */
   readonly written: readonly Weight[];
-  /** Bytes of those. */
-  readonly bytes: number;
+  /** Where those lie in the data file, and its length. */
+  readonly layout: Layout;
   /** Files of the checkpoint that are pointed into. */
   readonly files: readonly string[];
 }
@@ -37,7 +40,8 @@ export function planWeights(graphs: readonly Graph[], storage: Storage, checkpoi
     else if (bytesOfWeight(weight) >= inlineBelow) written.set(identity(weight), weight);
   }
   const list = [...written.values()];
-  return { storage, checkpoint, written: list, bytes: list.reduce((sum, weight) => sum + bytesOfWeight(weight), 0), files: [...files] };
+  const items = list.map((weight) => ({ key: identity(weight), length: bytesOfWeight(weight) }));
+  return { storage, checkpoint, written: list, layout: layOut(items, dataFile, alignment), files: [...files] };
 }
 
 export interface PlaceOptions {
@@ -54,18 +58,21 @@ export interface Placed {
 
 /** Writes the data file where the plan has one, and answers where each weight lies. */
 export async function placeWeights(folder: string, plan: WeightPlan, options: PlaceOptions = {}): Promise<Outcome<Placed>> {
-  const { storage, checkpoint } = plan;
-  const items = plan.written.map((weight) => ({ key: identity(weight), bytes: sourceBytes(weight.source, checkpoint), length: bytesOfWeight(weight) }));
-  const data = items.length === 0 ? undefined : await writeData(folder, dataFile, items, { align: 4096, ...options });
+  const items = plan.written.map((weight) => ({ key: identity(weight), bytes: sourceBytes(weight.source, plan.checkpoint), length: bytesOfWeight(weight) }));
+  const data = items.length === 0 ? undefined : await writeData(folder, dataFile, items, { align: alignment, ...options });
   if (data && !data.ok) return data;
-  const place = (weight: Weight): Placement => {
-    const known = data?.value.placements.get(identity(weight));
+  return { ok: true, value: { place: placementOf(plan), ...(data ? { data: { name: dataFile, bytes: data.value.bytes, sha256: data.value.sha256 } } : {}) }, diagnostics: [] };
+}
+
+/** Answers where each weight of a plan lies, before or after its data file is written. */
+export function placementOf({ storage, checkpoint, layout }: WeightPlan): (weight: Weight) => Placement {
+  return (weight) => {
+    const known = layout.placements.get(identity(weight));
     if (known) return known;
     const lies = inCheckpoint(weight, storage, checkpoint);
     if (lies) return { kind: 'external', location: basename(lies.file), offset: lies.offset, length: lies.length };
     return { kind: 'inline', bytes: gather(sourceBytes(weight.source, checkpoint), bytesOfWeight(weight)) };
   };
-  return { ok: true, value: { place, ...(data ? { data: { name: dataFile, bytes: data.value.bytes, sha256: data.value.sha256 } } : {}) }, diagnostics: [] };
 }
 
 function inCheckpoint({ source }: Weight, storage: Storage, checkpoint: Checkpoint | undefined): ReturnType<typeof located> {

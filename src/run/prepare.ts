@@ -1,8 +1,7 @@
 /** Makes a found model ready to run: lowered in memory, its numbers left where they lie, random ones in a temporary folder. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import type { Outcome } from '../diagnostics/diagnostic.ts';
 import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -13,6 +12,7 @@ import { checkpointInfo } from './checkpoint-info.ts';
 import type { Executable } from './executable.ts';
 import type { Found } from './find-model.ts';
 import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
+import { temporaryFolder } from './temporary.ts';
 
 export interface PrepareOptions extends PlaceOptions {
   readonly target: Target;
@@ -38,17 +38,15 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
   const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);
-  const temporary = plan.written.length > 0 ? mkdtempSync(join(tmpdir(), 'moec-')) : undefined;
-  const dispose = (): void => {
-    if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
-  };
-  const placed = await placeWeights(temporary ?? '', plan, options);
+  const temporary = plan.written.length > 0 ? temporaryFolder() : undefined;
+  const dispose = (): void => temporary?.remove();
+  const placed = await placeWeights(temporary?.path ?? '', plan, options);
   if (!placed.ok) {
     dispose();
     return placed;
   }
   const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version: options.version, place: placed.value.place });
-  const dataFolder = temporary ?? dataFolderOf(plan.files, found.folder);
+  const dataFolder = temporary?.path ?? dataFolderOf(plan.files, found.folder);
   return { ok: true, value: { ...facts.value, model: { kind: 'bytes', bytes, dataFolder }, form: form === 'chunk' ? 'loop' : form, dispose }, diagnostics: lowered.diagnostics };
 }
 

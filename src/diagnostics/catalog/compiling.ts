@@ -3,13 +3,6 @@
 import { text } from '../template.ts';
 
 export const compiling = {
-  'mixture-not-lowered': {
-    severity: 'error',
-    message: text`${'name'} is a mixture, and no target lowers mixtures yet`,
-    explanation: `Mixtures parse, format and type-check; turning one into a graph that runs is not part of this version.
-wrong: \`moec compile\` of a model with \`mixture 8 of SwiGLU(D, H) { … }\`
-right: \`moec check\` of the same file, or the dense layer in its place: \`ffn = SwiGLU(D, H)\``,
-  },
   'target-has-no-loop': {
     severity: 'error',
     message: text`the target ${'target'} has no control flow, so a generation cannot be one graph`,
@@ -70,6 +63,13 @@ right: opposite requirements, or the model named: \`--model LlamaTied\``,
     message: text`${'files'} are hard links to the checkpoint: the Python package onnx refuses them, and changing one changes the other`,
     explanation: `A hard link is a second name of the same bytes. onnxruntime reads it; onnx.checker and onnx.load refuse linked data since it could point outside the folder.
 Leave \`--link\` out for a folder to give away.`,
+  },
+  'would-replace': {
+    severity: 'error',
+    message: text`${'folder'} is not moec's to replace: it holds ${'what'}, which moec did not write there`,
+    explanation: `A compile replaces what an earlier compile wrote and nothing else. moec.json lists what that was.
+wrong: \`moec compile models/tiny.moe -o .\` in a folder with other files
+right: \`moec compile models/tiny.moe -o out/tiny\`, or another folder that is new or empty`,
   },
   'in-place-needs-checkpoint': {
     severity: 'error',
