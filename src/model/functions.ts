@@ -1,7 +1,7 @@
 /** Functions on constants: what sizes and settings may be computed with before anything runs. */
 
 import { dim } from '../graph/dim.ts';
-import { float, int, isPlain, numberOf } from './arithmetic.ts';
+import { bool, float, int, isPlain, numberOf, sameConstant } from './arithmetic.ts';
 import { limits } from './limits.ts';
 import type { Constant } from './thing.ts';
 
@@ -57,6 +57,16 @@ const len: ConstantFunction = {
   },
 };
 
+const contains: ConstantFunction = {
+  signature: 'contains(list, value)',
+  apply: ([list, value, ...more]) => {
+    if (list?.kind !== 'list' || !value || more.length > 0) return 'a list and a value';
+    if (!list.items) return { kind: 'bool' };
+    const each = list.items.map((one) => (isPlain(one) ? sameConstant(one, value) : false));
+    return bool(each.includes(true) ? true : each.includes(undefined) ? undefined : false);
+  },
+};
+
 const abs: ConstantFunction = {
   signature: 'abs(number)',
   apply: (args) => {
@@ -83,6 +93,7 @@ const toFloat = (name: string): ConstantFunction => ofNumber(name, (x) => x);
 export const constantFunctions: ReadonlyMap<string, ConstantFunction> = new Map<string, ConstantFunction>([
   ['cycle', cycle],
   ['len', len],
+  ['contains', contains],
   ['sqrt', ofNumber('sqrt', Math.sqrt, (x) => x >= 0, 'a number that is not negative')],
   [
     'rsqrt',

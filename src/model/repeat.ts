@@ -72,7 +72,7 @@ function fromTable(table: Table, repeat: Repeat, { items, list, open }: Elements
   }
   const made: LayerThing[] = [];
   for (const item of open ? rows.slice(0, 1).map(({ key }) => key) : items) {
-    const found = rows.find(({ key }) => sameKey(key, item));
+    const found = rows.find(({ key }) => sameKey(key, item)) ?? (rows.every(({ key }) => mayBeKey(key, item)) ? rows[0] : undefined);
     if (!found)
       return fault(
         env,
@@ -92,7 +92,12 @@ function fromTable(table: Table, repeat: Repeat, { items, list, open }: Elements
 }
 
 /** Tables compare by value: flags written 1 and 0 stand for bools. */
-function sameKey(key: Constant, item: Constant): boolean {
+function compareKeys(key: Constant, item: Constant): boolean | undefined {
   const plain = (one: Constant): Constant => (one.kind === 'bool' && one.value !== undefined ? int(Number(one.value)) : one);
-  return sameConstant(plain(key), plain(item)) === true;
+  return key.kind === item.kind ? sameConstant(key, item) : sameConstant(plain(key), plain(item));
 }
+
+const sameKey = (key: Constant, item: Constant): boolean => compareKeys(key, item) === true;
+
+/** Whether an element that is not known, as in a layer checked alone, could be this key. */
+const mayBeKey = (key: Constant, item: Constant): boolean => compareKeys(key, item) === undefined;

@@ -94,7 +94,7 @@ right  require act == "gelu"`,
   'function-takes': {
     severity: 'error',
     message: text`\`${'name'}\` takes ${'expected'}`,
-    explanation: `The functions on constants are sqrt, rsqrt, log, exp, sin, cos, tanh, floor, ceil, abs, min, max, int, float, len(list) and cycle(list, count).
+    explanation: `The functions on constants are sqrt, rsqrt, log, exp, sin, cos, tanh, floor, ceil, abs, min, max, int, float, len(list), contains(list, value) and cycle(list, count).
 
 wrong  param kinds = cycle("full", 12)
 right  param kinds = cycle(["full"], 12)`,
