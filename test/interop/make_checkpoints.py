@@ -55,26 +55,30 @@ def inputs_of(name, model):
     return {"input_ids": ids, "attention_mask": mask, "token_type_ids": segments}
 
 
+def write(where, name, make, scramble):
+    """One checkpoint, its recorded inputs and results."""
+    torch.manual_seed(0)
+    model = make().eval().float()
+    scramble(model)
+    model.tie_weights()
+    shards = {"max_shard_size": "40KB"} if name == "llama" else {}
+    model.save_pretrained(where, **shards)
+    feeds = inputs_of(name, model)
+    with torch.no_grad():
+        results = model(**feeds)
+    keep = {key: results[key] for key in ("logits", "last_hidden_state", "pooler_output") if key in results and results[key] is not None}
+    if name == "albert":
+        keep.pop("pooler_output", None)
+    (where / "expected").mkdir(exist_ok=True)
+    for key, value in feeds.items():
+        np.save(where / "expected" / f"in.{key}.npy", value.numpy())
+    for key, value in keep.items():
+        np.save(where / "expected" / f"out.{key}.npy", value.numpy())
+
+
 def main(folder):
     for name, make in MODELS.items():
-        torch.manual_seed(0)
-        model = make().eval().float()
-        scramble(model)
-        model.tie_weights()
-        where = Path(folder) / name
-        shards = {"max_shard_size": "40KB"} if name == "llama" else {}
-        model.save_pretrained(where, **shards)
-        feeds = inputs_of(name, model)
-        with torch.no_grad():
-            results = model(**feeds)
-        keep = {key: results[key] for key in ("logits", "last_hidden_state", "pooler_output") if key in results and results[key] is not None}
-        if name == "albert":
-            keep.pop("pooler_output", None)
-        (where / "expected").mkdir(exist_ok=True)
-        for key, value in feeds.items():
-            np.save(where / "expected" / f"in.{key}.npy", value.numpy())
-        for key, value in keep.items():
-            np.save(where / "expected" / f"out.{key}.npy", value.numpy())
+        write(Path(folder) / name, name, make, scramble)
 
 
 if __name__ == "__main__":
