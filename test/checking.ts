@@ -9,7 +9,9 @@ import { dtypes } from '../src/graph/type.ts';
 import { buildModel, checkProgram, loadProgram, type Reader, type TensorHeader } from '../src/model/index.ts';
 
 const folder = fileURLToPath(new URL('check/', import.meta.url));
-const library = fileURLToPath(new URL('../models/', import.meta.url));
+const models = fileURLToPath(new URL('../models/', import.meta.url));
+/** A small library of its own, so that reports which show places in it change only when it does. */
+const library = fileURLToPath(new URL('library/', import.meta.url));
 
 /** What stands beside a program in a JSON file of its name: how it is called, and the checkpoint it meets. */
 interface Call {
@@ -22,7 +24,10 @@ interface Call {
 
 /** The programs, by their paths in `test/check`: a folder with a `main.moe` is one program, any other file is one of its own. */
 export function programs(): readonly string[] {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.moe')).map((name) => name.replaceAll('\\', '/')).sort();
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.moe'))
+    .map((name) => name.replaceAll('\\', '/'))
+    .sort();
   return files.filter((name) => posix.basename(name) === 'main.moe' || !files.includes(posix.join(posix.dirname(name), 'main.moe')));
 }
 
@@ -33,9 +38,9 @@ export function fileOf(name: string): { readonly path: string; readonly text: st
   return { path, text, program: text.replace(/\n(?:\/\/(?!\/).*\n)+$/, '') };
 }
 
-/** Reads `text` as `name`, its imports from `test/check` and from the library. */
+/** Reads `text` as `name`, its imports from `test/check` and from a library: the real one for the architectures of `zoo`. */
 function readerOf(name: string, text: string): Reader {
-  const pathOf = (file: string): string => (file.startsWith('std/') ? join(library, file) : join(folder, file));
+  const pathOf = (file: string): string => join(file.startsWith('std/') ? (name.startsWith('zoo/') ? models : library) : folder, file);
   return {
     read: (file) => (file === name ? text : existsSync(pathOf(file)) ? readFileSync(pathOf(file), 'utf8') : undefined),
     resolve: (from, spec) => {
@@ -63,10 +68,21 @@ export function checkFile(name: string): ReturnType<typeof check> {
 }
 
 function headersOf(tensors: Readonly<Record<string, string>>): ReadonlyMap<string, TensorHeader> {
-  return new Map(Object.entries(tensors).map(([name, type]) => {
-    const found = /^(\w+)\[([\d, ]*)\]$/.exec(type);
-    const dtype = dtypes.find((one) => one === found?.[1]);
-    if (!found || !dtype) throw new Error(`${type} is no type`);
-    return [name, { dtype, dims: (found[2] ?? '').split(',').filter((size) => size.trim() !== '').map(Number) }];
-  }));
+  return new Map(
+    Object.entries(tensors).map(([name, type]) => {
+      const found = /^(\w+)\[([\d, ]*)\]$/.exec(type);
+      const dtype = dtypes.find((one) => one === found?.[1]);
+      if (!found || !dtype) throw new Error(`${type} is no type`);
+      return [
+        name,
+        {
+          dtype,
+          dims: (found[2] ?? '')
+            .split(',')
+            .filter((size) => size.trim() !== '')
+            .map(Number),
+        },
+      ];
+    }),
+  );
 }

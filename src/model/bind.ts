@@ -1,14 +1,15 @@
 /** `weights` blocks → a source for every weight: prefixes travel inward, an outer binding wins over an inner one. */
 
 import type { Binding, Path } from '../../grammar/ast.ts';
-import { nearest, didYouMean } from '../diagnostics/suggest.ts';
+import { didYouMean } from '../diagnostics/suggest.ts';
 import { type Context, type Env, fault, moduleEnv, quote } from './context.ts';
 import { join } from './frame.ts';
 import { bodyOf } from './instantiate.ts';
+import { type Missing, reportMissing } from './missing-tensors.ts';
 import { evaluateSource, fillName, holesOf, type Sourced, stringsIn, type TensorHeader } from './source.ts';
-import { type Chosen, type Target, walkPath } from './walk-path.ts';
 import type { Instance, LayerThing, WeightThing } from './thing.ts';
 import { thingWords } from './thing.ts';
+import { type Chosen, type Target, walkPath } from './walk-path.ts';
 
 /** The source of one weight, or of one expert's share of it. */
 export interface Bound {
@@ -39,8 +40,8 @@ interface State {
   readonly sources: Map<WeightThing, Map<string, Setting<Bound>>>;
   readonly visited: Map<Instance, Set<string>>;
   readonly read: Set<string>;
-  /** Names that the checkpoint lacks, by the binding that asks for them. */
-  readonly missing: Map<Binding, { readonly names: Set<string>; readonly env: Env }>;
+  /** Names that the checkpoint lacks. */
+  readonly missing: Missing[];
 }
 
 /** The key of one choice of experts. */
@@ -48,21 +49,25 @@ const liftKey = (lift: readonly Chosen[]): string => lift.map(({ index }) => ind
 
 /** Collects the sources of all weights of a model. */
 export function bindWeights(context: Context, root: Instance, tensors?: ReadonlyMap<string, TensorHeader>): Bindings {
-  const state: State = { context, root, ...(tensors ? { tensors } : {}), prefixes: new Map(), sources: new Map(), visited: new Map(), read: new Set(), missing: new Map() };
-  visit(root, '', [], [root], state);
-  for (const [binding, { names, env }] of state.missing) reportMissing(binding, [...names], env, state);
+  const state: State = { context, root, ...(tensors ? { tensors } : {}), prefixes: new Map(), sources: new Map(), visited: new Map(), read: new Set(), missing: [] };
+  visit(root, { value: '' }, [], [root], state);
+  reportMissing(state.missing, tensors?.keys() ?? [], state.read);
   const bound = new Map([...state.sources].map(([weight, slots]) => [weight, new Map([...slots].map(([key, setting]) => [key, setting.value]))] as const));
   return { bound, read: state.read };
 }
 
-function visit(instance: Instance, prefix: string | undefined, lift: readonly Chosen[], chain: readonly Instance[], state: State): void {
+/** Where the names of a layer begin, and the binding that said so. */
+type From = Pick<Setting<string>, 'value'> & Partial<Pick<Setting<string>, 'binding'>>;
+
+function visit(instance: Instance, from: From | undefined, lift: readonly Chosen[], chain: readonly Instance[], state: State): void {
+  const prefix = from?.value;
   const key = `${liftKey(lift)}|${prefix ?? ''}|${prefix === undefined}`;
   const seen = state.visited.get(instance) ?? new Set();
   if (seen.has(key)) return;
   state.visited.set(instance, seen.add(key));
   const env = scopeOf(instance, state.context);
   const claims = new Map<object, Map<string, Binding>>();
-  for (const binding of bodyOf(instance.decl)?.weights?.bindings ?? []) applyBinding(binding, { instance, prefix, lift, chain, env, claims }, state);
+  for (const binding of bodyOf(instance.decl)?.weights?.bindings ?? []) applyBinding(binding, { instance, prefix, by: from?.binding, lift, chain, env, claims }, state);
   for (const part of instance.parts.values()) enter(part.layer, part.shared ? [] : lift, chain, state);
 }
 
@@ -97,7 +102,7 @@ function enter(layer: LayerThing, lift: readonly Chosen[], chain: readonly Insta
     }
     case 'instance': {
       const setting = state.prefixes.get(layer)?.get(liftKey(lift)) ?? state.prefixes.get(layer)?.get('');
-      visit(layer, setting?.value, lift, [...chain, layer], state);
+      visit(layer, setting, lift, [...chain, layer], state);
     }
   }
 }
@@ -108,6 +113,8 @@ const sizeOf = (size: { readonly terms: readonly { readonly numerator: number; r
 interface Place {
   readonly instance: Instance;
   readonly prefix: string | undefined;
+  /** The binding that gave the prefix. */
+  readonly by: Binding | undefined;
   readonly lift: readonly Chosen[];
   readonly chain: readonly Instance[];
   readonly env: Env;
@@ -265,7 +272,7 @@ function bindSources(binding: Binding, groups: readonly Group[], indices: Readon
   const name = (full: string, found: boolean): void => {
     if (bare) return;
     if (found) state.read.add(full);
-    else if (state.tensors) missingOf(binding, env, state).add(full);
+    else if (state.tensors) missingOf(binding, place, state).add(full);
   };
   const tensors = bare ? undefined : state.tensors;
   const sources = evaluateSource(binding.source, { env, prefix: place.prefix ?? '', indices, ...(tensors ? { tensors } : {}), name });
@@ -285,10 +292,12 @@ function bindSources(binding: Binding, groups: readonly Group[], indices: Readon
   });
 }
 
-function missingOf(binding: Binding, env: Env, state: State): Set<string> {
-  const known = state.missing.get(binding) ?? { names: new Set<string>(), env };
-  state.missing.set(binding, known);
-  return known.names;
+function missingOf(binding: Binding, { by, env }: Place, { missing }: State): Set<string> {
+  const known = missing.find((one) => one.binding === binding && one.prefix === by);
+  if (known) return known.names;
+  const made: Missing = { binding, prefix: by, env, names: new Set() };
+  missing.push(made);
+  return made.names;
 }
 
 function setSource(weight: WeightThing, lift: readonly Chosen[], bound: Bound, place: Place, state: State): void {
@@ -297,33 +306,6 @@ function setSource(weight: WeightThing, lift: readonly Chosen[], bound: Bound, p
   const key = weight.shared ? '' : liftKey(lift);
   const known = own.get(key);
   if (!known) own.set(key, { value: bound, chain: place.chain, binding: bound.binding });
-}
-
-/** One report for each binding whose names the checkpoint lacks. */
-function reportMissing(binding: Binding, names: readonly string[], env: Env, state: State): void {
-  const [first] = names;
-  if (first === undefined) return;
-  const near = nearest(first, state.tensors?.keys() ?? []);
-  const fixes = near === undefined ? similarFix(first, state.tensors) : [{ text: `did you mean \`${near}\`?` }];
-  if (names.length === 1) fault(env, 'tensor-missing', { name: first }, { at: binding.source.span, fixes });
-  else
-    fault(
-      env,
-      'tensors-missing',
-      { count: names.length },
-      { at: binding.source.span, notes: [...names.slice(0, 4), ...(names.length > 4 ? [`and ${names.length - 4} more`] : [])], fixes },
-    );
-}
-
-/** Where a prefix is wrong, a tensor of the same end shows the right one. */
-function similarFix(name: string, tensors: ReadonlyMap<string, TensorHeader> | undefined): readonly { readonly text: string }[] {
-  const parts = name.split('.');
-  for (let from = 1; from < parts.length; from++) {
-    const end = parts.slice(from).join('.');
-    const found = [...(tensors?.keys() ?? [])].find((one) => one === end || one.endsWith(`.${end}`));
-    if (found !== undefined) return [{ text: `the checkpoint has \`${found}\`` }];
-  }
-  return [];
 }
 
 /** The path as it is written in `weights`: `blocks[0].attn.q`. */

@@ -1,14 +1,14 @@
 /** Bound sources → the sources of the graph: checked against the type of the weight, experts stacked, element types converted. */
 
-import type { Span } from '../../grammar/span.ts';
-import { diagnose, type Diagnostic } from '../diagnostics/diagnostic.ts';
-import { constantDims, spellType, type DType } from '../graph/type.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Random, Source } from '../graph/source.ts';
+import { constantDims, type DType, spellType } from '../graph/type.ts';
 import { type Bindings, type Bound, writtenPath } from './bind.ts';
 import { type Context, type Env, fault, moduleEnv } from './context.ts';
-import type { PlacedWeight } from './paths.ts';
 import { spellValue } from './frame.ts';
+import type { PlacedWeight } from './paths.ts';
 import type { TensorHeader } from './source.ts';
+import { reportUnbound } from './unbound.ts';
 
 /** Numbers made from the seed for a weight without a checkpoint. Deviations follow the number of inputs (of a table, the width of a row), so that signals keep their size. */
 export function randomSource({ weight, path, lift }: PlacedWeight, seed: number, table: boolean): Random {
@@ -29,7 +29,7 @@ export function boundSource(context: Context, placed: PlacedWeight, bindings: Bi
   const own = constantDims(placed.weight.type.dims) ?? [];
   const [first] = found;
   if (!first || found.some((one) => !one)) {
-    reportUnbound(env, placed);
+    reportUnbound(context, [placed]);
     return undefined;
   }
   const whole = first.of && found.every((one, i) => one?.of && one.source === first.source && one.of.index === i && one.of.count === found.length) ? first.source : undefined;
@@ -46,18 +46,6 @@ export function boundSource(context: Context, placed: PlacedWeight, bindings: Bi
 function envOf(context: Context, { owner }: PlacedWeight): Env {
   return { ...moduleEnv(context, owner.module), ...(owner.trace ? { trace: owner.trace } : {}) };
 }
-
-/** Reports a weight without source. */
-export function reportUnbound(env: Env, { weight, path }: PlacedWeight): void {
-  fault(
-    env,
-    'weight-unbound',
-    { path: `\`${writtenPath(path)}\`` },
-    { at: nameSpan(weight.decl.names, weight.name) ?? weight.decl.span, fixes: [{ text: `bind it in \`weights\`: \`${weight.name} <- "…"\`, or give its layer a prefix` }] },
-  );
-}
-
-const nameSpan = (names: readonly { readonly text: string; readonly span: Span }[], name: string): Span | undefined => names.find((one) => one.text === name)?.span;
 
 function shareOf(env: Env, placed: PlacedWeight, bound: Bound, own: readonly number[]): Source | undefined {
   const { source, of } = bound;
@@ -81,7 +69,23 @@ function fitting(env: Env, placed: PlacedWeight, source: Source, wanted: readonl
     const swapped = `[${[...source.dims.slice(0, -2), ...source.dims.slice(-2).reverse()].join(', ')}]`;
     const transposed = swapped === shape && binding.targets.length === 1;
     const removes = source.kind === 'transpose';
-    if (transposed) fault(env, 'weight-is-transposed', { path, wanted: shape, found }, { at: binding.source.span, related, fixes: [{ text: removes ? 'drop `.T`' : 'add `.T`' }] });
+    if (transposed)
+      fault(
+        env,
+        'weight-is-transposed',
+        { path, wanted: shape, found },
+        {
+          at: binding.source.span,
+          related,
+          fixes: [
+            {
+              text:
+                (removes ? 'drop `.T`' : 'add `.T`') +
+                (binding.span.file === env.context.program.root.file ? '' : `, by a binding of your own: \`${path} <- "…"${removes ? '' : '.T'}\``),
+            },
+          ],
+        },
+      );
     else fault(env, 'tensor-wrong-shape', { path, wanted: shape, found }, { at: binding.source.span, related });
     return undefined;
   }

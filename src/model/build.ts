@@ -9,9 +9,9 @@ import { forwardEnv, runForward } from './apply.ts';
 import { type Context, fault, moduleEnv, openMark } from './context.ts';
 import { type Build, type Frame, newBuild } from './frame.ts';
 import { bodyOf } from './instantiate.ts';
+import type { Placement } from './paths.ts';
 import { namesIn } from './require.ts';
 import { dtypeOf, sizeOfExpr } from './shape.ts';
-import type { Placement } from './paths.ts';
 import { type Instance, poison, type TensorThing, type Thing, type WeightThing } from './thing.ts';
 
 /** A graph whose weights have no sources yet. */

@@ -6,13 +6,13 @@ import { didYouMean } from '../diagnostics/suggest.ts';
 import { constant, type Dim, relabel } from '../graph/dim.ts';
 import type { Attr, AttrKind, Op } from '../graph/op.ts';
 import { type DType, dtypes } from '../graph/type.ts';
-import { numberOf, showConstant, isPlain } from './arithmetic.ts';
 import type { GivenArgument } from './arguments.ts';
+import { isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { addCaches, addPositions, cachePath } from './attention.ts';
 import { type Env, fault } from './context.ts';
+import { isOpen } from './evaluate.ts';
 import { emit, type Operand } from './frame.ts';
 import { opNamed, tensorOperands, type Written } from './operator.ts';
-import { isOpen } from './evaluate.ts';
 import { type ListThing, poison, type Thing, thingWords } from './thing.ts';
 
 const bareName = (port: string): string => port.replace(/[?*]$/, '');

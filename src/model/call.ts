@@ -1,10 +1,12 @@
 /** Calls: a layer's name makes a new layer, a layer is applied to values, a function is computed or becomes a node. */
 
 import type { Argument, Call, Name } from '../../grammar/ast.ts';
+import { nearest } from '../diagnostics/suggest.ts';
+import { type DType, dtypes } from '../graph/type.ts';
 import { applyLayer } from './apply.ts';
 import type { GivenArgument } from './arguments.ts';
-import { type Env, fault } from './context.ts';
 import { callOp, castTo } from './call-op.ts';
+import { type Env, fault } from './context.ts';
 import { evaluate, evaluateValue } from './evaluate.ts';
 import { join } from './frame.ts';
 import { allConstant, constantFunctions } from './functions.ts';
@@ -12,8 +14,6 @@ import { instantiate } from './instantiate.ts';
 import { needsForward } from './operator.ts';
 import { functionNames, isFunction, lookUpLocal, opsCalled, unknownName } from './scope.ts';
 import { isLayer, poison, type Thing, thingWords } from './thing.ts';
-import { dtypes, type DType } from '../graph/type.ts';
-import { nearest } from '../diagnostics/suggest.ts';
 
 /** What a call yields; several results come as `several`. */
 export function evaluateCall(call: Call, env: Env): Thing {

@@ -3,8 +3,8 @@
 import type { Formal, LayerDecl } from '../../grammar/ast.ts';
 import { relabel, symbol } from '../graph/dim.ts';
 import type { GivenArgument } from './arguments.ts';
-import { buildForward } from './build.ts';
 import { bindWeights } from './bind.ts';
+import { buildForward } from './build.ts';
 import { type Context, fault, moduleEnv, openMark } from './context.ts';
 import { constantWord } from './formal-type.ts';
 import { bodyOf, instantiate } from './instantiate.ts';

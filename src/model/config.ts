@@ -1,6 +1,6 @@
 /** What a checkpoint's `config.json` says: keys looked up for params, and those that nobody read. */
 
-import { diagnose, type Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 
 /** Whether a JSON value is an object. */
 export function isObject(json: unknown): json is Readonly<Record<string, unknown>> {

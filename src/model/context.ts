@@ -3,10 +3,10 @@
 import type { LayerDecl, ModelDecl, ParamDecl } from '../../grammar/ast.ts';
 import { placeOf, type Span } from '../../grammar/span.ts';
 import type { Code, Holes } from '../diagnostics/catalog.ts';
-import { type Details, diagnose, type Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Details, type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Frame } from './frame.ts';
 import type { Module, Program } from './program.ts';
-import { type Constant, poison, type Poison, type Thing, type Trace } from './thing.ts';
+import { type Constant, type Poison, poison, type Thing, type Trace } from './thing.ts';
 
 /** A param's value and where it came from. */
 export interface ResolvedParam {

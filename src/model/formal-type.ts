@@ -3,8 +3,8 @@
 import type { TensorType } from '../../grammar/ast.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { float, numberOf } from './arithmetic.ts';
-import { type Env, fault } from './context.ts';
-import { poison, type Constant, type Poison, type Thing } from './thing.ts';
+import { type Env, fault, quote } from './context.ts';
+import { type Constant, type Poison, poison, type Thing } from './thing.ts';
 
 const words = ['int', 'float', 'bool', 'string'] as const;
 type Word = (typeof words)[number];
@@ -15,10 +15,15 @@ export function constantWord(type: TensorType): Word | undefined {
   return words.find((word) => word === type.dtype?.text);
 }
 
+/** Whether a type is of constants: one of the four words, or a list of one. */
+export function isConstantType(type: TensorType): boolean {
+  return constantWord(type) !== undefined && (type.dims?.items.length ?? 0) <= 1;
+}
+
 /** The thing as the declared type has it (whole numbers stand for floats), or what was expected instead. */
 export function constantOf(type: TensorType, thing: Thing, env: Env): { readonly value: Constant | Poison; readonly expected?: string } {
   const word = constantWord(type);
-  if (!word) return { value: unknownType(type, env) };
+  if (!word || !isConstantType(type)) return { value: unknownType(type, env) };
   if (type.dims) return listOf(word, thing);
   const value = scalarOf(word, thing);
   return value ? { value } : { value: poison, expected: phrases[word] };
@@ -29,7 +34,7 @@ function unknownType(type: TensorType, env: Env): Poison {
   return fault(
     env,
     'formal-of-layer-is-tensor',
-    { type: word },
+    { type: quote(env.context.program, type.span) },
     {
       at: type.span,
       notes: ['a formal of a layer is int, float, bool, string, a list of these, or layer'],

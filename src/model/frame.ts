@@ -12,7 +12,7 @@ import type { Attr, Op } from '../graph/op.ts';
 import { type DType, spell, spellType, type TensorType } from '../graph/type.ts';
 import { type Env, fault, openMark } from './context.ts';
 import { limits } from './limits.ts';
-import { type Instance, poison, type Poison, type TensorThing, type WeightThing } from './thing.ts';
+import { type Instance, type Poison, poison, type TensorThing, type WeightThing } from './thing.ts';
 import { reportTypeFault } from './type-fault.ts';
 
 /** The graph under construction. One for a model; one more for each body of a mixture. */

@@ -3,11 +3,11 @@
 import type { Expr, Index, Indexed } from '../../grammar/ast.ts';
 import { add, constant, type Dim, dim } from '../graph/dim.ts';
 import { spellType } from '../graph/type.ts';
-import { type Env, fault } from './context.ts';
-import { emitOne } from './frame.ts';
-import { evaluate, isOpen } from './evaluate.ts';
-import { opNamed, needsForward } from './operator.ts';
 import { isPlain, showConstant } from './arithmetic.ts';
+import { type Env, fault } from './context.ts';
+import { evaluate, isOpen } from './evaluate.ts';
+import { emitOne } from './frame.ts';
+import { needsForward, opNamed } from './operator.ts';
 import { poison, type TensorThing, type Thing, thingWords } from './thing.ts';
 
 /** The tensor with every index applied, from the last axis to the first. */

@@ -3,16 +3,16 @@
 import type { Body, Formal, LayerDecl, Member, ModelDecl, PartDecl, WeightDecl } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { relabel } from '../graph/dim.ts';
-import { float, isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { type GivenArgument, matchArguments } from './arguments.ts';
+import { float, isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { type Env, fault } from './context.ts';
 import { evaluate, evaluateValue } from './evaluate.ts';
-import { constantOf, constantWord } from './formal-type.ts';
+import { constantOf, isConstantType } from './formal-type.ts';
 import { limits } from './limits.ts';
 import type { Module } from './program.ts';
 import { checkRequire } from './require.ts';
 import { weightType } from './shape.ts';
-import { type Instance, isLayer, type Part, poison, type Thing, thingWords, type Trace, type WeightThing } from './thing.ts';
+import { type Instance, isLayer, type Part, poison, type Thing, type Trace, thingWords, type WeightThing } from './thing.ts';
 
 /** The body of a layer or of a model that has one. */
 export function bodyOf(decl: LayerDecl | ModelDecl): Body | undefined {
@@ -69,7 +69,7 @@ function fillFormals(formals: readonly Formal[], given: ReadonlyMap<string, Give
 
 function fillFormal(formal: Formal, thing: Thing, span: Span, env: Env, callee: string): Thing {
   const name = formal.name.text;
-  if (formal.type.kind === 'tensor-type' && !constantWord(formal.type)) return constantOf(formal.type, thing, env).value;
+  if (formal.type.kind === 'tensor-type' && !isConstantType(formal.type)) return constantOf(formal.type, thing, env).value;
   if (thing.kind === 'poison') return thing;
   const wrong = (expected: string): Thing =>
     fault(

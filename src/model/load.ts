@@ -2,7 +2,7 @@
 
 import type { Ident, ImportDecl, Item } from '../../grammar/ast.ts';
 import { parse } from '../../grammar/parse.ts';
-import { diagnose, type Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { limits } from './limits.ts';
 import { type Entry, entryWords, type Module, type Program, type Reader } from './program.ts';

@@ -2,28 +2,29 @@
 
 import type { ModelDecl } from '../../grammar/ast.ts';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { syntax } from '../diagnostics/catalog/syntax.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Source } from '../graph/source.ts';
 import { isPlain, numberOf } from './arithmetic.ts';
-import { bindWeights, type Bindings } from './bind.ts';
-import { boundSource, randomSource, reportUnbound, unreadTensors } from './bound-source.ts';
+import { type Bindings, bindWeights } from './bind.ts';
+import { boundSource, randomSource, unreadTensors } from './bound-source.ts';
 import { buildForward, finishGraph, type Skeleton } from './build.ts';
 import { checkUnreached, warnUnused } from './check-layer.ts';
-import { unreadKeys } from './config.ts';
+import { lookUpKey, unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
 import { checkDerived, derivationOf } from './derive.ts';
-import { isFor, refusals } from './family.ts';
+import { familiesOf, isFor, refusals } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
 import { checkSettings, resolveParam } from './params.ts';
 import { type LayerNode, type Placement, placeWeights } from './paths.ts';
 import type { Module, Program } from './program.ts';
 import { refusalsLeft } from './require.ts';
 import type { TensorHeader } from './source.ts';
-import { checkTraining } from './train.ts';
 import type { Constant, Instance, WeightThing } from './thing.ts';
+import { checkTraining } from './train.ts';
+import { reportUnbound } from './unbound.ts';
 
 /** A model with everything known: what the later stages compile. */
 export interface Model {
@@ -127,11 +128,11 @@ function checkModel(context: Context, decl: ModelDecl, module: Module): void {
 }
 
 /** A model that says where its weights are says so of all of them. */
-function requireBound(context: Context, { placement }: Made, bindings: Bindings): void {
-  for (const placed of placement.weights) {
-    const slots = bindings.bound.get(placed.weight);
-    if (!slots || slots.size === 0) reportUnbound({ ...moduleEnv(context, placed.owner.module), ...(placed.owner.trace ? { trace: placed.owner.trace } : {}) }, placed);
-  }
+function requireBound(context: Context, { placement }: Made, { bound }: Bindings): void {
+  reportUnbound(
+    context,
+    placement.weights.filter(({ weight }) => (bound.get(weight)?.size ?? 0) === 0),
+  );
 }
 
 /** Builds a model: its params from `--set`, the config or their defaults, its weights from the checkpoint or from the seed. */
@@ -151,6 +152,7 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   if (!made) return done();
   const { tensors, seed = 0 } = options;
   const bindings = bindWeights(context, made.instance, tensors);
+  if (tensors && !failed(context)) requireBound(context, made, bindings);
   if (!made.skeleton || failed(context)) return done();
   const tables = tablesOf(made.skeleton.build);
   const sources = new Map(
@@ -237,6 +239,17 @@ function chooseModel(context: Context, options: BuildOptions): ModelDecl | undef
       { file: root.file },
       { notes: [`the checkpoint fits ${complete.map((one) => one.name.text).join(', ')}`], fixes: [{ text: `add --model ${complete[0]?.name.text ?? ''}` }] },
     );
-  } else context.diagnostics.push(...new Map((meant.length > 0 ? meant : defined).flatMap((one) => refusals(context, one)).map((one) => [one.message, one])).values());
+  } else if (meant.length === 0) {
+    const families = [...new Set(defined.flatMap(familiesOf))];
+    fault(
+      env,
+      'model-not-for-type',
+      { file: root.file, type: String(lookUpKey(context.config, 'model_type')) },
+      {
+        notes: families.length > 0 ? [`its models are for ${families.join(', ')}`] : [],
+        fixes: [{ text: `take the file of that family, or add --model ${first?.name.text ?? ''}` }],
+      },
+    );
+  } else context.diagnostics.push(...new Map(meant.flatMap((one) => refusals(context, one)).map((one) => [one.message, one])).values());
   return undefined;
 }

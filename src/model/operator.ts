@@ -4,14 +4,14 @@ import type { Binary, BinaryOperator, Dot, Negate } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
 import { constant } from '../graph/dim.ts';
+import { value as newValue } from '../graph/graph.ts';
 import type { Op } from '../graph/op.ts';
 import { type DType, spellType } from '../graph/type.ts';
-import { value as newValue } from '../graph/graph.ts';
 import { ops } from '../ops/index.ts';
 import { numberOf, showConstant } from './arithmetic.ts';
 import { type Env, fault } from './context.ts';
 import { type Build, emitOne, type Operand, scalarValue } from './frame.ts';
-import { type IntThing, isConstant, poison, type Poison, type TensorThing, type Thing, thingWords, type WeightThing } from './thing.ts';
+import { type IntThing, isConstant, type Poison, poison, type TensorThing, type Thing, thingWords, type WeightThing } from './thing.ts';
 
 /** The op of this name; it must exist. */
 export function opNamed(name: string): Op {

@@ -8,7 +8,7 @@ import { isObject, lookUpKey } from './config.ts';
 import { type Context, fault, moduleEnv, type ResolvedParam } from './context.ts';
 import { evaluate } from './evaluate.ts';
 import type { Module } from './program.ts';
-import { type Constant, poison, type Poison } from './thing.ts';
+import { type Constant, type Poison, poison } from './thing.ts';
 
 /** The value of a param; each is resolved once. */
 export function resolveParam(context: Context, decl: ParamDecl, module: Module): Constant | Poison {

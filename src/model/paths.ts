@@ -1,8 +1,8 @@
 /** Where every layer and weight of a model lives: the first path that leads there, in the order written. */
 
 import type { Dim } from '../graph/dim.ts';
-import type { TensorType } from '../graph/type.ts';
 import { constant } from '../graph/dim.ts';
+import type { TensorType } from '../graph/type.ts';
 import { join } from './frame.ts';
 import type { Instance, LayerThing, WeightThing } from './thing.ts';
 

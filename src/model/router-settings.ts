@@ -1,8 +1,8 @@
 /** The three verbs `score`, `pick`, `weigh` → the router of the library that they are short for, whose weight is always `gate`. */
 
 import type { Expr, LayerDecl, Setting, Settings } from '../../grammar/ast.ts';
-import type { Span } from '../../grammar/span.ts';
 import { parse } from '../../grammar/parse.ts';
+import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { constant, type Dim } from '../graph/dim.ts';

@@ -3,12 +3,12 @@
 import type { Expr, List, TensorType as TypeNode, WeightDecl } from '../../grammar/ast.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { constant, type Dim, relabel, same, show } from '../graph/dim.ts';
-import { dtypes, type DType, type TensorType } from '../graph/type.ts';
+import { type DType, dtypes, type TensorType } from '../graph/type.ts';
 import { isPlain, showConstant } from './arithmetic.ts';
 import { type Env, fault, quote } from './context.ts';
 import { evaluate, isOpen } from './evaluate.ts';
-import type { Frame } from './frame.ts';
 import { constantWord } from './formal-type.ts';
+import type { Frame } from './frame.ts';
 import { lookUpLocal } from './scope.ts';
 import { thingWords } from './thing.ts';
 

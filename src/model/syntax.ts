@@ -1,7 +1,7 @@
 /** Words the faults of the parser as diagnostics. */
 
 import type { Fault } from '../../grammar/faults.ts';
-import { type Details, diagnose, type Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Details, type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 
 /** The diagnostic of one fault of the text. */

@@ -61,7 +61,7 @@ right  embed <- "model.embed_tokens"`,
   },
   'tensors-missing': {
     severity: 'error',
-    message: text`the checkpoint lacks ${'count'} tensors that are bound here`,
+    message: text`the checkpoint lacks ${'count'} tensors that weights are bound to`,
     explanation: `None of the names that this binding gives is in the checkpoint, or many are not: a prefix is wrong, or there are more layers than the checkpoint has.
 
 wrong  blocks[i] <- "layers.{i}"
