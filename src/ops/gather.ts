@@ -10,7 +10,7 @@ import { mapLanes } from './arrays.ts';
 import { numbersBelow } from './counting.ts';
 import { only, typeOf } from './gradients.ts';
 import { onnxTypes } from './onnx-types.ts';
-import { needAxes, needIndices, needNumber } from './rules.ts';
+import { needAxes, needIndices, needNumber, spellValue } from './rules.ts';
 import { reshape, squeeze, unsqueeze } from './shape.ts';
 
 const ids = (dims: readonly number[], values: readonly number[]): NdArray => ndArray(dims, values, 'i64');
@@ -186,7 +186,7 @@ export const top: Op = defineOp({
     needNumber('top', x);
     needAxes('top', x, 1);
     const [size, picked] = [x.dims.at(-1) ?? dim(1), constant(k)];
-    if ((picked ?? 1) < 1 || (constant(size) ?? Number.POSITIVE_INFINITY) < (picked ?? 0)) fail('picks-too-many', { k: spell(k), size: spell(size) }, 'x');
+    if ((picked ?? 1) < 1 || (constant(size) ?? Number.POSITIVE_INFINITY) < (picked ?? 0)) fail('picks-too-many', { k: spell(k), size: spellValue(size) }, 'x');
     return { dtype: 'i64', dims: [...x.dims.slice(0, -1), k] };
   },
   eval: ({ x }, { k }, { sizes }) => mapLanes(x, -1, sizes.of(k), (lane) => Array.from(lane.keys()).sort((a, b) => (lane[b] ?? 0) - (lane[a] ?? 0) || a - b), 'i64'),
