@@ -23,7 +23,7 @@ export async function explainModel(terminal: Terminal, path: string, options: Fi
       return exit.done;
     }
     printDiagnostics(terminal, diagnostics, { sources: reader.sources });
-    terminal.out(`${name}${doc === undefined ? '' : `: ${doc.split('\n')[0]}`}\n${costsTable(costs)}`);
+    terminal.out(`${name}${doc === undefined ? '' : `: ${doc.split('\n')[0]}`}\n${costsTable(name, costs)}`);
     printNext(terminal, `moec compile ${quoted(path)} -o ${quoted(`out/${nameOfTarget(target)}`)}`);
     return exit.done;
   } finally {
@@ -31,7 +31,7 @@ export async function explainModel(terminal: Terminal, path: string, options: Fi
   }
 }
 
-function costsTable({ layers, total }: Account): string {
+function costsTable(model: string, { layers, total }: Account): string {
   const head = ['layer', 'parameters', 'stored', 'FLOPs/token', '… per token of context', 'KV bytes/token'];
   const row = (path: string, costs: Costs): readonly string[] => [
     path,
@@ -41,7 +41,7 @@ function costsTable({ layers, total }: Account): string {
     short(costs.flopsPerContext),
     costs.cacheBytes > 0 ? bytes(costs.cacheBytes) : '',
   ];
-  return table([head, ...layers.map(({ path, costs }) => row(path, costs)), row('in all', total)]);
+  return table([head, ...layers.map(({ path, costs }) => row(path === '' ? `${model} itself` : path, costs)), row('in all', total)]);
 }
 
 /** Counts for people, in powers of 1000: `1.24 M`. */

@@ -1,5 +1,7 @@
 /** `moec explain`: what a diagnostic means, and what to do about it. */
 
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type Code, catalog, type Entry } from '../diagnostics/catalog.ts';
 import { paint } from '../diagnostics/paint.ts';
 import { nearest } from '../diagnostics/suggest.ts';
@@ -26,7 +28,7 @@ export function explain(cli: Cli): void {
 async function act(terminal: Terminal, what: string | undefined, options: FindingOptions & OutputOptions): Promise<ExitCode> {
   if (what === undefined) return listCodes(terminal, options);
   const code = what.replace(/^.*\[(.*)\].*$/, '$1');
-  if (Object.hasOwn(entries, code) || !/[./\\]/.test(what)) return explainCode(terminal, code, options);
+  if (Object.hasOwn(entries, code) || !(/[./\\]/.test(what) || existsSync(resolve(terminal.cwd, what)))) return explainCode(terminal, code, options);
   return (await import('./explain-model.ts')).explainModel(terminal, what, options);
 }
 

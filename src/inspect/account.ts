@@ -21,7 +21,7 @@ export interface Costs {
 }
 
 export interface Account {
-  /** By the path of the layer, in the order of the graph. */
+  /** By the path of the layer, in the order of the graph; the path of the model's own weights and operations is empty. */
   readonly layers: readonly { readonly path: string; readonly costs: Costs }[];
   readonly total: Costs;
 }
@@ -43,7 +43,6 @@ export function account(graph: Graph): Account {
   }
   const single = new Map(graph.inputs.flatMap(({ type }) => (type?.dims ?? []).flatMap(symbolsOf)).map((name) => [name, 1]));
   for (const node of graph.nodes) charge(layerOf(node.outputs[0]?.name ?? ''), costsOf(node, single));
-  layers.delete('');
   const listed = [...layers].map(([path, costs]) => ({ path, costs })).filter(({ costs }) => Object.values(costs).some((one) => one > 0));
   return { layers: listed, total: listed.reduce((sum, { costs }) => plus(sum, costs), nothing) };
 }
@@ -63,9 +62,9 @@ function storedAs(source: Source, path: string): string {
   return source.kind === 'literal' || source.kind === 'random' ? path : JSON.stringify(source);
 }
 
-/** `blocks.3` of `blocks.3.ffn.gate`; `embed` of `embed.table`. */
+/** `blocks.3` of `blocks.3.ffn.gate`; `embed` of `embed.table`; nothing of `head`, which is the model's own. */
 function layerOf(path: string): string {
-  return /^(.*?\.\d+)(?=\.|$)/.exec(path)?.[1] ?? path.split('.').slice(0, -1).join('.') ?? path;
+  return /^(.*?\.\d+)(?=\.|$)/.exec(path)?.[1] ?? path.split('.').slice(0, -1).join('.');
 }
 
 function costsOf(node: Node, sizes: ReadonlyMap<string, number>): Partial<Costs> {
