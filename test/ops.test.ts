@@ -16,7 +16,7 @@ const laneTolerance = 1e-5;
 /** Inputs that are floats and yet have no gradient, by what their ops say of themselves. */
 const flat = new Set(['rope frequencies']);
 /** What only a target lowers. */
-const later = new Set(['mixture']);
+const later = new Set(['mixture', 'segment']);
 
 const oldest: Target = { ...portable, name: 'opset 18', opset: 18, ir: 8 };
 

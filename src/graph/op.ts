@@ -48,6 +48,23 @@ export interface Sizes {
   of(size: Dim): number;
 }
 
+/** What an op's reference is given beside its inputs. */
+export interface EvalContext {
+  readonly sizes: Sizes;
+  /** The types of the results. */
+  readonly types: readonly TensorType[];
+  /** The graphs inside the node, ready to run. */
+  readonly bodies: Readonly<Record<string, EvalBody>>;
+}
+
+/** A graph inside a node, as its reference sees it. */
+export interface EvalBody {
+  /** Names of its inputs, in order. */
+  readonly inputs: readonly string[];
+  /** Results by name, for inputs in order. */
+  run(inputs: readonly NdArray[]): Readonly<Record<string, NdArray>>;
+}
+
 /** Applies ops while a graph is being built: used by gradients and by passes. */
 export interface Builder {
   /** Adds a node; types are inferred by the op's rule. */
@@ -72,7 +89,7 @@ export interface OpSpec<P extends readonly string[], A extends Readonly<Record<s
   /** Result types, or a fault by `fail`. */
   type(args: Args<P, TensorType>, attrs: Attrs<A>): TensorType | readonly TensorType[];
   /** Plain reference in f64. `absent` for ops that only a lowering gives a meaning. */
-  eval(args: Args<P, NdArray>, attrs: Attrs<A>, context: { readonly sizes: Sizes; readonly types: readonly TensorType[] }): NdArray | readonly NdArray[];
+  eval(args: Args<P, NdArray>, attrs: Attrs<A>, context: EvalContext): NdArray | readonly NdArray[];
   /** Gradients of the differentiable inputs, by port name, from the results `y` and their gradients `dy`; or 'none'. */
   readonly grad: 'none' | ((args: Args<P, Value>, attrs: Attrs<A>, results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] }, build: Builder) => Readonly<Record<string, Value | readonly Value[] | undefined>>);
   /** Standard ONNX ops with the same meaning, on every target. */
@@ -100,7 +117,7 @@ export interface Op {
   /** Set for ops of ONNX that the graph carries as they are: domain and type. Their rules are never asked. */
   readonly foreign?: { readonly domain: string; readonly type: string };
   readonly type: (inputs: readonly (TensorType | undefined)[], attrs: Node['attrs']) => readonly TensorType[];
-  readonly eval: (inputs: readonly (NdArray | undefined)[], attrs: Node['attrs'], context: { readonly sizes: Sizes; readonly types: readonly TensorType[] }) => readonly NdArray[];
+  readonly eval: (inputs: readonly (NdArray | undefined)[], attrs: Node['attrs'], context: EvalContext) => readonly NdArray[];
   readonly grad: 'none' | ((inputs: readonly (Value | undefined)[], attrs: Node['attrs'], results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] }, build: Builder) => readonly (Value | undefined)[]);
   readonly lower: (inputs: readonly (Value | undefined)[], onnx: Onnx, attrs: Node['attrs'], results: readonly Value[]) => readonly Value[];
   readonly samples: readonly Sample[];

@@ -36,8 +36,8 @@ function reach(onnx: Onnx, { causal, window, chunk }: AttendSettings, { rows, co
   return conditions.reduce((all, one) => onnx.And(all, one));
 }
 
-/** All masks together, broadcastable to the scores; undefined where every column is seen. */
-function visible(onnx: Onnx, keep: Value | undefined, settings: AttendSettings, dims: AttendDims): Value | undefined {
+/** All masks together, bool, broadcastable to the scores [.., N, S, T]; undefined where every column is seen. */
+export function visible(onnx: Onnx, keep: Value | undefined, settings: AttendSettings, dims: AttendDims): Value | undefined {
   const near = reach(onnx, settings, dims);
   if (!keep) return near;
   const axes = keepAxes(typeOf(keep).dims, dims) ?? [];

@@ -70,7 +70,9 @@ export function keepAxes(keep: readonly Dim[], { lead, heads, rows, columns }: A
   const rank = lead.length;
   if (under([...lead, columns])) return [rank, rank + 1];
   if (under([...lead, rows, columns])) return [rank];
-  return under([...lead, heads, rows, columns]) || under([rows, columns]) || under([columns]) ? [] : undefined;
+  if (under([...lead, heads, rows, columns]) || under([rows, columns]) || under([columns])) return [];
+  const from = lead.findIndex((_, i) => i > 0 && under([...lead.slice(i), columns]));
+  return from < 0 ? undefined : [rank - from, rank - from + 1];
 }
 
 const fitsUnder = (size: Dim, target: Dim | undefined): boolean => target !== undefined && (same(size, target) || constant(size) === 1);

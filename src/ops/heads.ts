@@ -87,7 +87,7 @@ function needPositions(x: TensorType, at: TensorType): void {
   const fits =
     rowCount !== undefined &&
     same(rowCount, x.dims.at(-2) ?? -1) &&
-    (lead.length === 0 || (lead.length === axes.length && lead.every((size, i) => meet(size, axes[i] ?? dim(1)) !== undefined)));
+    (lead.length === 0 || (lead.length <= axes.length && lead.every((size, i) => meet(size, axes[axes.length - lead.length + i] ?? dim(1)) !== undefined)));
   if (!fits) fail('positions-do-not-fit', { found: spellType(at), type: spellType(x) }, 'positions');
 }
 
@@ -97,12 +97,12 @@ const partners = (pairs: string, count: number, j: number): readonly [number, nu
 function turn(x: NdArray, frequencies: NdArray, at: NdArray | undefined, pairs: string): NdArray {
   const [s, w] = [x.dims.at(-2) ?? 1, x.dims.at(-1) ?? 1];
   const perPositions = count(x.dims.slice(-3));
-  const ownRows = at !== undefined && at.data.length > s;
+  const batches = at === undefined ? 1 : at.data.length / s;
   const data = x.data.slice();
   const total = frequencies.data.length;
   for (let row = 0; row < data.length / w; row++) {
     const i = row % s;
-    const position = at ? (at.data[ownRows ? Math.floor((row * w) / perPositions) * s + i : i] ?? 0) : i;
+    const position = at ? (at.data[(Math.floor((row * w) / perPositions) % batches) * s + i] ?? 0) : i;
     frequencies.data.forEach((frequency, j) => {
       const [first, second] = partners(pairs, total, j).map((offset) => row * w + offset);
       const [a, b] = [x.data[first ?? 0] ?? 0, x.data[second ?? 0] ?? 0];

@@ -11,7 +11,7 @@ export { matmul } from './matmul.ts';
 export { layer_norm, rms_norm } from './norm.ts';
 export { onnxTypes } from './onnx-types.ts';
 export * from './reduce.ts';
-export { mixture } from './routing.ts';
+export { expertNames, mixture, segment } from './routing.ts';
 export { rowAxis } from './rules.ts';
 export * from './shape.ts';
 export { callable, ops } from './table.ts';

@@ -12,7 +12,7 @@ import { cross_entropy } from './loss.ts';
 import { matmul } from './matmul.ts';
 import { layer_norm, rms_norm } from './norm.ts';
 import * as reductions from './reduce.ts';
-import { mixture } from './routing.ts';
+import { mixture, segment } from './routing.ts';
 import * as shapes from './shape.ts';
 
 const all: readonly Op[] = [
@@ -33,6 +33,7 @@ const all: readonly Op[] = [
   sinusoid,
   attend,
   mixture,
+  segment,
   cross_entropy,
 ];
 

@@ -35,7 +35,7 @@ export function foldGraph(graph: Graph): Graph {
     if (node.op === constant && isArray(array) && first) known.set(first, array);
     const types = foldable(node, known);
     if (!types) return undefined;
-    const results = node.op.eval(node.inputs.map((one) => one && known.get(one)), node.attrs, { sizes, types });
+    const results = node.op.eval(node.inputs.map((one) => one && known.get(one)), node.attrs, { sizes, types, bodies: {} });
     return node.outputs.map((output, i) => {
       const result = results[i];
       if (!result) throw new Bug(`${node.op.name} evaluates to ${results.length} results`);

@@ -2,6 +2,8 @@
 
 import { generateLoop } from './add-generate-loop.ts';
 import { addKvCache } from './add-kv-cache.ts';
+import { batchSegmentsPass } from './batch-segments.ts';
+import { cutMixturesPass } from './cut-mixtures.ts';
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
@@ -9,7 +11,7 @@ import { recogniseNorms } from './recognise-norms.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 
-const all: readonly Pass[] = [foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, generateLoop];
+const all: readonly Pass[] = [cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, batchSegmentsPass, generateLoop];
 
 /** The passes by name. */
 export const passes: ReadonlyMap<string, Pass> = new Map(all.map((pass) => [pass.name, pass]));

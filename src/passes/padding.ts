@@ -68,17 +68,21 @@ export function padding(inputs: readonly Value[], { rows, past, total }: StepSiz
     keyPositions: (build) => (kind === 'batch' ? fromZero : counted)(build),
     masked(node, build) {
       const [q, k, v, keep, ...rest] = node.inputs;
-      const leads = (q?.type?.dims.length ?? 3) - 3;
+      const leads = (q?.type?.dims ?? []).slice(0, -3);
       return [q, k, v, joined(isText(build), keep, leads, rows, build), ...rest];
     },
     used: () => [main, mask, ...(wanted ? [places] : []), ...inputs.filter((one) => one !== main && one !== givenMask && one !== givenPositions)],
   };
 }
 
-/** The columns that are text, and what the author keeps of them, as one `keep`. Axes of size 1 stand for leading axes after the batch, rows and heads. */
-function joined(text: Value, keep: Value | undefined, leads: number, rows: Dim, build: GraphBuilder): Value {
+/** The columns that are text, and what the author keeps of them, as one `keep`. Axes of size 1 stand for leading axes before and after the batch, rows and heads. */
+function joined(text: Value, keep: Value | undefined, lead: readonly Dim[], rows: Dim, build: GraphBuilder): Value {
+  const leads = lead.length;
   const widen = (one: Value, at: number, count: number): Value => Array.from({ length: Math.max(count, 0) }).reduce<Value>((wide) => build.one(unsqueeze, [wide], { axis: at }, one.name), one);
-  const columns = widen(text, 1, leads + 1 - (text.type?.dims.length ?? 0));
+  const [batch, ...more] = text.type?.dims ?? [];
+  const front = batch && more.length > 0 ? Math.max(0, lead.findIndex((size) => same(size, batch))) : 0;
+  const fronted = widen(text, 0, front);
+  const columns = widen(fronted, front + 1, leads + 1 - (fronted.type?.dims.length ?? 0));
   const own = keep?.type?.dims ?? [];
   if (!keep) return columns;
   const byRows = own.length === 2 && same(own[0] ?? -1, rows);

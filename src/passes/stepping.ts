@@ -83,6 +83,7 @@ const rowTable =
 const checks: Readonly<Record<string, Check>> = {
   ...Object.fromEntries([...elementwise].map((name) => [name, free])),
   constant: free,
+  segment: free,
   broadcast: free,
   transpose: free,
   permute: free,

@@ -15,15 +15,18 @@ import type { LoweringContext, Target } from './target.ts';
 export function lowerGraph(graph: Graph, target: Target, storage: Storage): Graph {
   const build = graphBuilder();
   let path = '';
-  const onnx = onnxBuilder(build, target.opset, graph.inputs, () => path);
+  const plain = onnxBuilder(build, target.opset, graph.inputs, () => path);
+  const device = target.device?.(plain, graph.inputs);
+  const onnx = device?.onnx ?? plain;
   const typed = new Map<Value, Value>();
   const withType = (lowered: Value, type: TensorType | undefined): Value => {
     if (lowered.type || !type) return lowered;
     const known = typed.get(lowered) ?? value(lowered.name, type);
     typed.set(lowered, known);
+    device?.alias(known, lowered);
     return known;
   };
-  const stored = storeWeights(graph, storage, onnx);
+  const stored = storeWeights(graph, storage, plain);
   const became = new Map<Value, Value>();
   const transposes = new Map<Value, Value>();
   for (const { value: held } of graph.weights) {
@@ -42,7 +45,7 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     node.outputs.forEach((old, i) => {
       const now = results[i];
       if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
-      became.set(old, withType(now, old.type));
+      became.set(old, withType(now, old.type && device ? device.typeOn(old.type) : old.type));
     });
     const [from] = moved.inputs;
     const [to] = node.outputs;
@@ -52,7 +55,7 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     name: graph.name,
     ...(graph.doc === undefined ? {} : { doc: graph.doc }),
     inputs: graph.inputs,
-    outputs: graph.outputs.map((output) => ({ name: output.name, value: of(output.value) })),
+    outputs: graph.outputs.map((output) => ({ name: output.name, value: device?.result(of(output.value), output.value.type) ?? of(output.value) })),
     weights: stored.weights,
   });
   return removeDead(removeDuplicates(replaceValues(lowered, typed)));

@@ -34,10 +34,15 @@ export function onnxBuilder(build: GraphBuilder, opset: number, inputs: readonly
     size: (dim) => share(`size ${show(dim)}`, () => runtimeSize(dim, onnx, inputs)),
     shape: (dims) => share(`shape ${dims.map(show).join(', ')}`, () => runtimeShape(dims, onnx)),
   };
-  const onnx: Onnx = new Proxy(rest as Onnx, {
-    get: (target, name) => (name in target ? Reflect.get(target, name) : method(name as OnnxName, all)),
-  });
+  const onnx = withMethods(rest);
   return onnx;
+}
+
+/** A builder with a method for every op, each by its `all`. */
+export function withMethods(rest: Omit<Onnx, keyof OnnxMethods>): Onnx {
+  return new Proxy(rest as Onnx, {
+    get: (target, name) => (name in target ? Reflect.get(target, name) : method(name as OnnxName, rest.all)),
+  });
 }
 
 /** `onnx.Mul(a, b, { … })` for one name. */

@@ -5,6 +5,8 @@ import { add, type Dim, same, show, substitute, symbol, symbolsOf } from '../gra
 import { type Graph, type Value, value } from '../graph/graph.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
+import { batchSegmentsPass } from '../passes/batch-segments.ts';
+import { cutMixturesPass } from '../passes/cut-mixtures.ts';
 import { dropDead } from '../passes/drop-dead.ts';
 import { foldConstants } from '../passes/fold-constants.ts';
 import type { Pass } from '../passes/pass.ts';
@@ -46,7 +48,9 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const context = { report: (diagnostic: Diagnostic) => found.report(diagnostic) };
   const driver = { context, ...(options.dumpAfter ? { dumpAfter: options.dumpAfter } : {}) };
   const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
-  const passes = [...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
+  const batched = cut.length > 0 ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
+  const passes = [...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
   const lowered = lowerGraph(ready, target, options.storage);
@@ -56,8 +60,6 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
 }
 
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
-  const mixture = graph.nodes.find((node) => node.op.name === 'mixture');
-  if (mixture) yield diagnose('mixture-not-lowered', { name: mixture.outputs[0]?.name ?? 'mixture' }, mixture.span ? { at: mixture.span } : {});
   if (form !== 'loop' && form !== 'chunk') return;
   if (!target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
   if (!loops(graph)) yield diagnose('loop-needs-tokens-alone', { inputs: graph.inputs.map(({ name }) => name).join(', ') });

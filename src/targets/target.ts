@@ -2,6 +2,7 @@
 
 import type { Node, Value } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import type { Device } from './device-builder.ts';
 
 /** What a lowering of a target is given: the node with its inputs already lowered, and a look at what made them. */
 export interface LoweringContext {
@@ -25,6 +26,8 @@ export interface Target {
   readonly domains: Readonly<Record<string, number>>;
   /** Whether `If` and `Loop` may be written. */
   readonly controlFlow: boolean;
+  /** What its runtime computes in place of what lowerings write; they write for it as they stand where left out. */
+  readonly device?: (onnx: Onnx, inputs: readonly Value[]) => Device;
   /** Lowerings by op name. */
   readonly lowerings: ReadonlyMap<string, Lowering>;
 }

@@ -25,4 +25,11 @@ right: one causal dim; attention over the other without \`causal: true\``,
     explanation: `With padding in front, each row of a batch counts its own positions, i64[B, S] instead of i64[S]. What is computed from the positions
 here has no place for the batch axis. One prompt at a time, or prompts of equal length, give the same as ever.`,
   },
+  'expert-not-per-token': {
+    severity: 'error',
+    message: text`the experts of ${'name'} cannot run for picked tokens alone: ${'why'}`,
+    explanation: `Only the experts that were picked for a token run, on that token. What an expert does with its own weights must therefore treat each token on its own. What mixes tokens, such as attention, may stand between, over what all experts share.
+wrong: \`weight k: [D, W]\` in an attention expert, read by every token's query
+right: \`shared weight k: [D, W]\``,
+  },
 } as const;

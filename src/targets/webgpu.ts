@@ -1,0 +1,20 @@
+/** onnxruntime on a GPU through WebGPU: every node on the device, no control flow; steps come from outside, with the cache in its buffers. */
+
+import { deviceBuilder } from './device-builder.ts';
+import type { Target } from './target.ts';
+import { normByOp, siluByOp } from './webgpu-fused.ts';
+
+export const webgpu: Target = {
+  name: 'webgpu',
+  summary: 'onnxruntime on a GPU: everything on the device, steps with the cache in its buffers',
+  // Sine, cosine and If have kernels up to opset 21.
+  opset: 21,
+  ir: 10,
+  domains: { 'com.microsoft': 1 },
+  controlFlow: false,
+  device: deviceBuilder,
+  lowerings: new Map([
+    ['rms_norm', normByOp],
+    ['silu', siluByOp],
+  ]),
+};

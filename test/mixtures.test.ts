@@ -1,0 +1,65 @@
+/** Mixtures by their definition (every expert on every token, in f64) against what they are cut into and what runs. */
+
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { evaluateGraph } from '../src/graph/eval.ts';
+import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
+import { verifyGraph } from '../src/graph/verify.ts';
+import { cutMixtures } from '../src/passes/cut-mixtures.ts';
+import { generate } from '../src/run/generate.ts';
+import { modelOfSource } from '../src/run/find-model.ts';
+import { sourceArray } from '../src/weights/source.ts';
+import { must, open } from './running.ts';
+import { repository, repositoryReader } from './repository.ts';
+
+const folder = join(repository, 'test/mixtures');
+const files = readdirSync(folder).filter((name) => name.endsWith('.moe'));
+const ids = Array.from({ length: 10 }, (_, i) => (i * 7 + 3) % 32);
+
+describe.each(files)('%s', (file) => {
+  const found = must(modelOfSource(`test/mixtures/${file}`, { reader: repositoryReader, zoo: folder, seed: 3 }));
+  const { graph } = found.model;
+  const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
+  const weights = (path: string): NdArray => numbers.get(path) ?? ndArray([0], []);
+  const logits = (): NdArray => evaluateGraph(graph, { input_ids: ndArray([2, 5], ids, 'i64') }, weights)['logits'] ?? ndArray([0], []);
+
+  test('cut into segments it is the same to 1e-12', () => {
+    const cut = cutMixtures(graph, () => {
+      throw new Error('it cannot be cut');
+    });
+    verifyGraph(cut);
+    const found = evaluateGraph(cut, { input_ids: ndArray([2, 5], ids, 'i64') }, weights)['logits'];
+    expect(distance(found?.data ?? [], logits().data)).toBeLessThan(1e-12);
+  });
+
+  test.each(['portable', 'ort'] as const)('on %s it is the same to 1e-5', async (target) => {
+    const session = await open(found, target, { form: 'whole' });
+    const results = must(await session.run({ input_ids: { dtype: 'i64', dims: [2, 5], data: BigInt64Array.from(ids, BigInt) } }));
+    await session.close();
+    expect(distance(results['logits']?.data as Float32Array, logits().data)).toBeLessThan(1e-5);
+  });
+
+  if (graph.nodes.some((node) => Object.values(node.bodies ?? {}).some((body) => body.nodes.some(({ op }) => op.name === 'attend')))) {
+    test('continues the same whole, in steps and in the loop', async () => {
+      const texts = [];
+      for (const [target, form] of [['portable', 'whole'], ['portable', 'step'], ['ort', 'step'], ['ort', 'chunk']] as const) {
+        const session = await open(found, target, { form });
+        const tokens: number[][] = [[], []];
+        const generation = must(generate(session, undefined, [ids.slice(0, 3), ids.slice(3, 8)], { maxTokens: 8 }));
+        for await (const { row, token } of generation) if (token !== undefined) tokens[row]?.push(token);
+        must(await generation.result);
+        await session.close();
+        texts.push(tokens);
+      }
+      expect(texts[0]?.every((row) => row.length === 8)).toBe(true);
+      for (const text of texts) expect(text).toEqual(texts[0]);
+    });
+  }
+});
+
+function distance(found: ArrayLike<number>, wanted: Float64Array): number {
+  if (found.length !== wanted.length) return Number.POSITIVE_INFINITY;
+  const most = wanted.reduce((max, one, i) => Math.max(max, Math.abs(one - (found[i] ?? Number.NaN))), 0);
+  return most / wanted.reduce((max, one) => Math.max(max, Math.abs(one)), 0);
+}
