@@ -1,8 +1,9 @@
 /** Layers applied to values: arguments meet the formals of a forward, its statements become nodes, its results go back. */
 
-import type { Formal, Forward, Result } from '../../grammar/ast.ts';
+import type { Formal, Forward, Name, Result, Type } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
+import type { Label } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { type Dim, relabel, same } from '../graph/dim.ts';
 import { spellType, type TensorType } from '../graph/type.ts';
@@ -14,7 +15,7 @@ import { bodyOf } from './instantiate.ts';
 import { applyMixture } from './mixture.ts';
 import { asTensor, tensorOperands } from './operator.ts';
 import { dtypeOf, matchShape } from './shape.ts';
-import { type Instance, type LayerThing, poison, type Stack, type TensorThing, type Thing, thingWords } from './thing.ts';
+import { type Instance, type LayerThing, poison, type Stack, spanOfName, type TensorThing, type Thing, thingWords } from './thing.ts';
 
 /** The result of a layer at these arguments. `place` is where it stands in the model. */
 export function applyLayer(env: Env, layer: LayerThing, args: readonly GivenArgument[], place: string, span: Span): Thing {
@@ -137,19 +138,25 @@ function bindFormal(caller: Env, callee: Env, formal: Formal, argument: GivenArg
   const tensor = tensorArgument(caller, argument);
   const dtype = dtypeOf(type, callee);
   if (!tensor || !dtype || !callee.frame) return poison;
-  const mismatch = (details: { readonly label?: string } = {}): Thing =>
+  const mismatch = (details: { readonly label?: string; readonly wanted?: Dim } = {}): Thing =>
     fault(
       caller,
       'argument-wrong-type',
-      { callee: instance.decl.name.text, name: formal.name.text, expected: quote(caller.context.program, type.span), found: spellType(tensor.type) },
+      { callee: instance.decl.name.text, name: formal.name.text, ...told(quote(caller.context.program, type.span), tensor.type, details.wanted) },
       { at: argument.span, label: details.label ?? `is ${spellSized(tensor.type)}`, related: [{ span: formal.span, text: 'declared here' }] },
     );
   if (tensor.type.dtype !== dtype) return mismatch();
   const match = type.dims ? matchShape(type.dims, tensor.type.dims, callee, callee.frame) : undefined;
   if (!match) return poison;
-  if (!match.ok) return mismatch(match.wanted && match.found ? { label: `has ${spellValue(match.found)} where ${spellValue(match.wanted)} is wanted` } : {});
+  if (!match.ok) return mismatch(match.wanted && match.found ? { label: `has ${spellValue(match.found)} where ${spellValue(match.wanted)} is wanted`, wanted: match.wanted } : {});
   callee.frame.rests.push(...match.rests);
   return { ...tensor, type: { dtype, dims: match.inside } };
+}
+
+/** Two types in words; where they are spelt alike, with the numbers that tell them apart. */
+function told(declared: string, found: TensorType, wanted: Dim | undefined): { readonly expected: string; readonly found: string } {
+  const alike = declared === spellType(found) && wanted;
+  return alike ? { expected: `${declared} with ${spellValue(wanted)}`, found: spellSized(found) } : { expected: declared, found: spellType(found) };
 }
 
 function tensorArgument(env: Env, argument: GivenArgument): TensorThing | undefined {
@@ -183,6 +190,8 @@ interface Returned {
   readonly span: Span;
 }
 
+const firstNamed = (span: Span | undefined): readonly Label[] => (span ? [{ span, text: 'named here first' }] : []);
+
 /** Runs the statements and checks what is returned against what is declared. Undefined for a result that a fault made unknowable. */
 export function runForward(env: Env, forward: Forward, frame: Frame, variables: Map<string, Thing>): readonly (Returned | undefined)[] {
   env.context.ran.add(frame.instance.decl);
@@ -199,7 +208,7 @@ export function runForward(env: Env, forward: Forward, frame: Frame, variables: 
           env,
           'name-taken',
           { name: target.text, what: taken ? 'a value' : thingWords[env.scopes[1]?.get(target.text)?.kind ?? 'poison'] },
-          { at: target.span, related: taken ? [{ span: taken, text: 'named here first' }] : [], fixes: [{ text: 'give the value another name' }] },
+          { at: target.span, related: firstNamed(taken ?? spanOfName(env.scopes[1]?.get(target.text), target.text)), fixes: [{ text: 'give the value another name' }] },
         );
       spans.set(target.text, target.span);
       variables.set(target.text, items[i] ?? poison);
@@ -241,11 +250,21 @@ function returnsOf(env: Env, forward: Forward): readonly (Returned | undefined)[
   }
   return forward.results.map((result, i) => {
     const given = things[i];
-    return given && given.thing.kind !== 'poison' ? checkResult(env, result, given.thing, given.span) : undefined;
+    if (given && given.thing.kind !== 'poison') return checkResult(env, result, given.thing, given.span);
+    checkNamesOfSizes(result, forward, env);
+    return undefined;
   });
 }
 
 const counted = (count: number): string => (count === 1 ? 'one result' : `${count} results`);
+
+/** Where a result is unknown, the sizes that are declared for it may still name nothing; what the formals name as well has been told of. */
+function checkNamesOfSizes({ type }: Result, { formals }: Forward, env: Env): void {
+  const told = new Set(formals.flatMap((formal) => namesOfSizes(formal.type)).map(({ text }) => text));
+  for (const name of namesOfSizes(type)) if (!told.has(name.text) && !env.module.names.has(name.text)) evaluate(name, env);
+}
+
+const namesOfSizes = (type: Type): readonly Name[] => (type.kind === 'layer-type' ? [] : (type.dims?.items ?? []).filter((item) => item.kind === 'name'));
 
 function checkResult(env: Env, result: Result, thing: Thing, span: Span): Returned | undefined {
   const operand = tensorOperands(env, [{ thing, span }], span)?.[0];

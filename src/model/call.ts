@@ -27,7 +27,13 @@ export function evaluateCall(call: Call, env: Env): Thing {
   }
   const target = evaluate(callee, env);
   if (target.kind === 'poison' || target.kind === 'opaque') return poisonAfter(call, env);
-  if (!isLayer(target)) return fault(env, 'cannot-call', { what: thingWords[target.kind] }, { at: callee.span });
+  if (!isLayer(target))
+    return fault(
+      env,
+      'cannot-call',
+      { what: thingWords[target.kind] },
+      { at: callee.span, fixes: target.kind === 'weight' ? [{ text: `\`x @ ${target.name}\` multiplies by it` }] : [] },
+    );
   if (!env.frame) return needsForward(env, call.span);
   return applyLayer(env, target, evaluateArguments(call.args, env), placeOf(callee, env), call.span);
 }
@@ -65,16 +71,19 @@ function unknownFunction(callee: Name, call: Call, env: Env): Thing {
     ...env.scopes.flatMap((scope) => [...scope].filter(([, thing]) => isLayer(thing)).map(([name]) => name)),
   ];
   if (nearest(callee.text, callable) === undefined && /^[A-Z]/.test(callee.text)) {
-    return fault(
-      env,
-      'unknown-layer',
-      { name: callee.text },
-      { at: callee.span, fixes: [{ text: `declare \`layer ${callee.text}(…)\`, or import it: \`import { ${callee.text} } from "std/layers"\`` }] },
-    );
+    return fault(env, 'unknown-layer', { name: callee.text }, { at: callee.span, fixes: [{ text: layerFix(callee.text, env) }] });
   }
   if (nearest(callee.text, callable) !== undefined)
     return fault(env, 'unknown-function', { name: callee.text }, { at: callee.span, fixes: [{ text: `did you mean \`${nearest(callee.text, callable) ?? ''}\`?` }] });
   return unknownName(env, callee.text, { at: callee.span });
+}
+
+function layerFix(name: string, { context }: Env): string {
+  const library = context.program.library();
+  const found = library.has(name) ? name : nearest(name, library.keys());
+  return found === undefined
+    ? `declare \`layer ${name}(…)\`, or import it from a file that has it`
+    : `${found === name ? 'import it:' : 'the library has another spelling:'} \`import { ${found} } from "${library.get(found) ?? ''}"\``;
 }
 
 /** The arguments with where each was written; the name where one was given. */

@@ -12,7 +12,7 @@ import { limits } from './limits.ts';
 import type { Module } from './program.ts';
 import { checkRequire } from './require.ts';
 import { weightType } from './shape.ts';
-import { type Instance, isLayer, type Part, poison, type Thing, type Trace, thingWords, type WeightThing } from './thing.ts';
+import { type Instance, isLayer, type Part, poison, spanOfName, type Thing, type Trace, thingWords, type WeightThing } from './thing.ts';
 
 /** The body of a layer or of a model that has one. */
 export function bodyOf(decl: LayerDecl | ModelDecl): Body | undefined {
@@ -157,6 +157,12 @@ function makePart(decl: PartDecl, env: Env, made: Members): boolean {
 /** A name of a layer is given once. */
 function isFree(name: string, span: Span, env: Env, made: Members): boolean {
   if (!made.names.has(name)) return true;
-  fault(env, 'name-taken', { name, what: thingWords[made.names.get(name)?.kind ?? 'poison'] }, { at: span, fixes: [{ text: 'give one of them another name' }] });
+  const first = made.parts.get(name)?.span ?? spanOfName(made.names.get(name), name);
+  fault(
+    env,
+    'name-taken',
+    { name, what: thingWords[made.names.get(name)?.kind ?? 'poison'] },
+    { at: span, related: first ? [{ span: first, text: 'named here first' }] : [], fixes: [{ text: 'give one of them another name' }] },
+  );
   return false;
 }

@@ -22,7 +22,20 @@ export function loadProgram(path: string, reader: Reader): Program {
   const text = reader.read(path);
   if (text === undefined) loading.diagnostics.push(diagnose('file-not-found', { path }));
   const root = loadModule(path, text ?? '', loading);
-  return { root, modules: loading.modules, diagnostics: loading.diagnostics };
+  let library: ReadonlyMap<string, string> | undefined;
+  return { root, modules: loading.modules, diagnostics: loading.diagnostics, library: () => (library ??= layersOfLibrary(path, reader)) };
+}
+
+const libraryFiles = ['std/layers', 'std/routers'];
+
+function layersOfLibrary(from: string, reader: Reader): ReadonlyMap<string, string> {
+  return new Map(
+    libraryFiles.flatMap((spec) => {
+      const file = reader.resolve(from, spec);
+      const text = file === undefined ? undefined : reader.read(file);
+      return text === undefined ? [] : parse(text, spec).ast.items.flatMap((item) => (item.kind === 'layer' ? [[item.name.text, spec] as const] : []));
+    }),
+  );
 }
 
 function loadModule(file: string, text: string, loading: Loading): Module {
@@ -121,6 +134,6 @@ function importedModule(item: ImportDecl, from: string, loading: Loading): Modul
 }
 
 function importFixes(spec: string): readonly { readonly text: string }[] {
-  if (spec.startsWith('std/')) return didYouMean(spec, ['std/layers', 'std/routers']);
+  if (spec.startsWith('std/')) return didYouMean(spec, libraryFiles);
   return spec.startsWith('.') ? [] : [{ text: `write "./${spec}" for a file beside this one, or "std/…" for the library` }];
 }

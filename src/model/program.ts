@@ -34,6 +34,8 @@ export interface Program {
   /** By path, the root among them. */
   readonly modules: ReadonlyMap<string, Module>;
   readonly diagnostics: readonly Diagnostic[];
+  /** The layers of the library, each with what to import it from: for those that a program names without an import. */
+  library(): ReadonlyMap<string, string>;
 }
 
 /** The words for an entry in messages: `a param`, `a layer`. */

@@ -60,7 +60,9 @@ export function sizeOfExpr(expr: Expr, env: Env): Dim | undefined {
   const thing = evaluate(expr, env);
   if (thing.kind === 'poison') return undefined;
   if (thing.kind !== 'int') {
-    fault(env, 'wrong-kind', { expected: 'a size', found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: expr.span });
+    const entry = expr.kind === 'name' && !lookUpLocal(env, expr.text) ? env.module.names.get(expr.text) : undefined;
+    const related = entry?.kind === 'param' ? [{ span: entry.decl.value.span, text: 'a size is a whole number, without a point' }] : [];
+    fault(env, 'wrong-kind', { expected: 'a size', found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: expr.span, related });
     return undefined;
   }
   const value = constant(thing.value);

@@ -16,7 +16,7 @@ export function diagnoseFault(fault: Fault): Diagnostic {
           notes: [`expected ${listed(fault.expected)}`],
           fixes: didYouMean(
             fault.found,
-            fault.expected.filter((word) => /^\w+$/.test(word)),
+            fault.expected.flatMap((word) => /^`?(\w+)`?$/.exec(word)?.[1] ?? []),
           ),
         }
       : {}),

@@ -133,6 +133,11 @@ export function isConstant(thing: Thing): thing is Constant {
   return thing.kind === 'int' || thing.kind === 'float' || thing.kind === 'bool' || thing.kind === 'string' || thing.kind === 'list';
 }
 
+/** Where a weight was given this name. */
+export function spanOfName(thing: Thing | undefined, name: string): Span | undefined {
+  return thing?.kind === 'weight' ? thing.decl.names.find((one) => one.text === name)?.span : undefined;
+}
+
 /** The words for it in messages. */
 export const thingWords: Readonly<Record<Thing['kind'], string>> = {
   int: 'a whole number',
