@@ -1,6 +1,6 @@
 """Tiny random checkpoints of the families, made by `transformers`, with what it computes for them.
 
-usage: make_checkpoints.py FOLDER
+usage: make_checkpoints.py FOLDER [NAME ...]
 Each FOLDER/NAME holds a checkpoint and expected.npz: the inputs by name and the results by name, all positions.
 """
 
@@ -76,10 +76,11 @@ def write(where, name, make, scramble):
         np.save(where / "expected" / f"out.{key}.npy", value.numpy())
 
 
-def main(folder):
-    for name, make in MODELS.items():
+def main(folder, *names):
+    for name in names or MODELS:
+        make = MODELS[name]
         write(Path(folder) / name, name, make, scramble)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
