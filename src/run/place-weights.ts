@@ -34,7 +34,7 @@ export interface WeightPlan {
 export function planWeights(graphs: readonly Graph[], storage: Storage, checkpoint: Checkpoint | undefined, inlineBelow = 1024): WeightPlan {
   const written = new Map<string, Weight>();
   const files = new Set<string>();
-  for (const weight of graphs.flatMap(({ weights }) => weights)) {
+  for (const weight of graphs.flatMap(allWeights)) {
     const place = inCheckpoint(weight, storage, checkpoint);
     if (place) files.add(place.file);
     else if (bytesOfWeight(weight) >= inlineBelow) written.set(identity(weight), weight);
@@ -73,6 +73,11 @@ export function placementOf({ storage, checkpoint, layout }: WeightPlan): (weigh
     if (lies) return { kind: 'external', location: basename(lies.file), offset: lies.offset, length: lies.length };
     return { kind: 'inline', bytes: gather(sourceBytes(weight.source, checkpoint), bytesOfWeight(weight)) };
   };
+}
+
+/** The weights of a graph and of the graphs inside it. */
+function allWeights(graph: Graph): readonly Weight[] {
+  return [...graph.weights, ...graph.nodes.flatMap(({ bodies = {} }) => Object.values(bodies).flatMap(allWeights))];
 }
 
 function inCheckpoint({ source }: Weight, storage: Storage, checkpoint: Checkpoint | undefined): ReturnType<typeof located> {

@@ -57,7 +57,7 @@ const reshape: DeviceRewrite = (call, { onnx, typeOf, sizesOf, write }) => {
   if (!wanted || wanted.every((size) => constant(size) !== undefined)) return undefined;
   const from = typeOf(x)?.dims ?? [];
   const sizes = wanted.map((size, i) => constant(size) ?? (from[i] && same(from[i], size) ? 0 : undefined));
-  if (sizes.filter((size) => size === undefined).length > 1) return undefined;
+  if (sizes.filter((size) => size === undefined).length > 1) { console.error("RESHAPE", x?.name, from, wanted); return undefined; }
   return write({ ...call, inputs: [x, onnx.ints(sizes.map((size) => size ?? -1))] });
 };
 

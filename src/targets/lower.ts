@@ -3,79 +3,129 @@
 import { Bug } from '../diagnostics/bug.ts';
 import { graphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
-import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
-import { removeDead } from '../passes/drop-dead.ts';
-import { removeDuplicates } from '../passes/share-duplicates.ts';
+import { type Graph, type Node, type Value, value, type Weight } from '../graph/graph.ts';
+import type { Onnx } from '../graph/onnx.ts';
 import type { TensorType } from '../graph/type.ts';
+import { removeDead } from '../passes/drop-dead.ts';
+import { expertWeights } from '../passes/expert-weights.ts';
+import { removeDuplicates } from '../passes/share-duplicates.ts';
 import { onnxBuilder } from './onnx-builder.ts';
 import { type Storage, storeWeights } from './store.ts';
 import type { LoweringContext, Target } from './target.ts';
 
+/** What one graph, and the graphs inside it, share while they are lowered. */
+interface Run {
+  readonly target: Target;
+  readonly storage: Storage;
+  /** Stand-ins that carry a type, for values that lowerings made without one. */
+  readonly typed: Map<Value, Value>;
+  readonly transposes: Map<Value, Value>;
+  path: string;
+}
+
 /** The same meaning in nodes of ONNX alone. */
 export function lowerGraph(graph: Graph, target: Target, storage: Storage): Graph {
+  const run: Run = { target, storage, typed: new Map(), transposes: new Map(), path: '' };
   const build = graphBuilder();
-  let path = '';
-  const plain = onnxBuilder(build, target.opset, graph.inputs, () => path);
-  const device = target.device?.(plain, graph.inputs);
-  const onnx = device?.onnx ?? plain;
-  const typed = new Map<Value, Value>();
-  const withType = (lowered: Value, type: TensorType | undefined): Value => {
-    if (lowered.type || !type) return lowered;
-    const known = typed.get(lowered) ?? value(lowered.name, type);
-    typed.set(lowered, known);
-    device?.alias(known, lowered);
-    return known;
-  };
-  const stored = storeWeights(graph, storage, plain);
+  const onnx = onnxBuilder(build, target.opset, graph.inputs, () => run.path);
   const became = new Map<Value, Value>();
-  const transposes = new Map<Value, Value>();
-  for (const { value: held } of graph.weights) {
-    const now = stored.became.get(held) ?? held;
-    const turned = stored.transposes.get(now);
-    const one = withType(now, held.type);
-    became.set(held, one);
-    if (turned) transposes.set(one, turned);
-  }
-  const of = (old: Value): Value => became.get(old) ?? old;
-  const context: LoweringContext = { onnx, transposeOf: (one) => transposes.get(one) };
-  for (const node of graph.nodes) {
-    path = node.outputs[0]?.name ?? node.op.name;
-    const moved: Node = { ...node, inputs: node.inputs.map((one) => one && of(one)) };
-    const results = lowerNode(moved, target, context);
-    node.outputs.forEach((old, i) => {
-      const now = results[i];
-      if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
-      became.set(old, withType(now, old.type && device ? device.typeOn(old.type) : old.type));
-    });
-    const [from] = moved.inputs;
-    const [to] = node.outputs;
-    if (node.op.name === 'transpose' && from && to && to.type?.dims.length === 2) transposes.set(of(to), from);
-  }
+  const weights = store(graph.weights, became, onnx, run);
+  const experts = expertWeights(graph);
+  const context = contextOf(onnx, run, (lifted, e) => experts.weightOf(lifted, e), became);
+  lowerNodes(graph.nodes, became, context, run);
   const lowered = build.finish({
     name: graph.name,
     ...(graph.doc === undefined ? {} : { doc: graph.doc }),
     inputs: graph.inputs,
-    outputs: graph.outputs.map((output) => ({ name: output.name, value: device?.result(of(output.value), output.value.type) ?? of(output.value) })),
-    weights: stored.weights,
+    outputs: graph.outputs.map((output) => ({ name: output.name, value: became.get(output.value) ?? output.value })),
+    weights,
   });
-  return removeDead(removeDuplicates(replaceValues(lowered, typed)));
+  return removeDead(removeDuplicates(replaceValues(lowered, run.typed)));
 }
 
-/** The graph with values replaced wherever they stand. */
+/** Lays out weights; `became` learns what stands for them. */
+function store(weights: readonly Weight[], became: Map<Value, Value>, onnx: Onnx, run: Run): readonly Weight[] {
+  const stored = storeWeights(weights, run.storage, onnx);
+  for (const { value: held } of weights) {
+    const now = stored.became.get(held) ?? held;
+    const turned = stored.transposes.get(now);
+    const one = withType(now, held.type, run);
+    became.set(held, one);
+    if (turned) run.transposes.set(one, turned);
+  }
+  return stored.weights;
+}
+
+function withType(lowered: Value, type: TensorType | undefined, { typed }: Run): Value {
+  if (lowered.type || !type) return lowered;
+  const known = typed.get(lowered) ?? value(lowered.name, type);
+  typed.set(lowered, known);
+  return known;
+}
+
+function contextOf(onnx: Onnx, run: Run, expertWeight: LoweringContext['expertWeight'], outer: ReadonlyMap<Value, Value>): LoweringContext {
+  return {
+    onnx,
+    transposeOf: (one) => run.transposes.get(one),
+    typed: (one, type) => withType(one, type, run),
+    expertWeight,
+    branch(name, write) {
+      const inside = graphBuilder();
+      const own = onnxBuilder(inside, run.target.opset, [], () => run.path, onnx);
+      const weights: Weight[] = [];
+      const context = contextOf(own, run, expertWeight, outer);
+      const result = write(own, (body, given, owned) => {
+        const became = new Map<Value, Value>([...outer, ...given]);
+        weights.push(...store([...owned.values()], became, own, run));
+        for (const [input, weight] of owned) {
+          const one = became.get(weight.value) ?? weight.value;
+          became.set(input, one);
+        }
+        lowerNodes(body.nodes, became, context, run);
+        const [output] = body.outputs;
+        if (!output) throw new Bug(`${name} has no result`);
+        return became.get(output.value) ?? output.value;
+      });
+      return inside.finish({ name, inputs: [], outputs: [{ name: `${name}/y`, value: result }], weights });
+    },
+  };
+}
+
+function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: LoweringContext, run: Run): void {
+  const of = (old: Value): Value => became.get(old) ?? old;
+  for (const node of nodes) {
+    run.path = node.outputs[0]?.name ?? node.op.name;
+    const moved: Node = { ...node, inputs: node.inputs.map((one) => one && of(one)) };
+    const results = lowerNode(node, moved, context, run);
+    node.outputs.forEach((old, i) => {
+      const now = results[i];
+      if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
+      became.set(old, withType(now, old.type, run));
+    });
+    const [from] = moved.inputs;
+    const [to] = node.outputs;
+    if (node.op.name === 'transpose' && from && to && to.type?.dims.length === 2) run.transposes.set(of(to), from);
+  }
+}
+
+function lowerNode(old: Node, node: Node, context: LoweringContext, { target }: Run): readonly Value[] {
+  const { onnx } = context;
+  if (node.op.foreign) return onnx.all(node.op.foreign.type, node.inputs, node.attrs as never, node.outputs.length, { domain: node.op.foreign.domain, ...(node.bodies ? { bodies: node.bodies } : {}) });
+  if (node.op === constant) return node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
+  return target.lowerings.get(node.op.name)?.(node, context, old) ?? node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
+}
+
+/** The graph with values replaced wherever they stand, in the graphs inside too. */
 function replaceValues(graph: Graph, by: ReadonlyMap<Value, Value>): Graph {
   const of = (old: Value): Value => by.get(old) ?? old;
   return {
     ...graph,
-    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((one) => one && of(one)), outputs: node.outputs.map(of) })),
+    nodes: graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map((one) => one && of(one)),
+      outputs: node.outputs.map(of),
+      ...(node.bodies ? { bodies: Object.fromEntries(Object.entries(node.bodies).map(([name, body]) => [name, replaceValues(body, by)])) } : {}),
+    })),
     outputs: graph.outputs.map((output) => ({ ...output, value: of(output.value) })),
   };
-}
-
-function lowerNode(node: Node, target: Target, context: LoweringContext): readonly Value[] {
-  if (node.op.foreign) {
-    const values = context.onnx.all(node.op.foreign.type, node.inputs, node.attrs as never, node.outputs.length, { domain: node.op.foreign.domain, ...(node.bodies ? { bodies: node.bodies } : {}) });
-    return values;
-  }
-  if (node.op === constant) return node.op.lower(node.inputs, context.onnx, node.attrs, node.outputs);
-  return target.lowerings.get(node.op.name)?.(node, context) ?? node.op.lower(node.inputs, context.onnx, node.attrs, node.outputs);
 }

@@ -9,8 +9,8 @@ import { type NdArray, ndArray, scalar } from '../graph/nd-array.ts';
 import type { ForeignAttrs, Onnx, OnnxMethods, OnnxName } from '../graph/onnx.ts';
 import type { DType } from '../graph/type.ts';
 
-/** Wraps `build`: nodes go there. `inputs` are the graph's inputs, from whose shapes run-time sizes are read. `path` names the nodes of the op being lowered. */
-export function onnxBuilder(build: GraphBuilder, opset: number, inputs: readonly Value[], path: () => string): Onnx {
+/** Wraps `build`: nodes go there. `inputs` are the graph's inputs, from whose shapes run-time sizes are read. `path` names the nodes of the op being lowered. Inside a branch, sizes are asked of the graph around. */
+export function onnxBuilder(build: GraphBuilder, opset: number, inputs: readonly Value[], path: () => string, outer?: Onnx): Onnx {
   const once = new Map<string, Value>();
   const share = (key: string, make: () => Value): Value => {
     const made = once.get(key) ?? make();
@@ -31,8 +31,8 @@ export function onnxBuilder(build: GraphBuilder, opset: number, inputs: readonly
     array,
     scalar: (given: number, dtype: DType = 'f32') => array(scalar(given, dtype)),
     ints: (values) => array(ndArray([values.length], values, 'i64')),
-    size: (dim) => share(`size ${show(dim)}`, () => runtimeSize(dim, onnx, inputs)),
-    shape: (dims) => share(`shape ${dims.map(show).join(', ')}`, () => runtimeShape(dims, onnx)),
+    size: outer ? outer.size : (dim) => share(`size ${show(dim)}`, () => runtimeSize(dim, onnx, inputs)),
+    shape: outer ? outer.shape : (dims) => share(`shape ${dims.map(show).join(', ')}`, () => runtimeShape(dims, onnx)),
   };
   const onnx = withMethods(rest);
   return onnx;

@@ -2,6 +2,7 @@
 
 import { attendByOp } from './attention.ts';
 import { matmulByGemm } from './matmul.ts';
+import { guarded } from './mixture/guarded.ts';
 import type { Target } from './target.ts';
 
 export const ort: Target = {
@@ -11,5 +12,5 @@ export const ort: Target = {
   ir: 12,
   domains: {},
   controlFlow: true,
-  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp]]),
+  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['segment', guarded]]),
 };

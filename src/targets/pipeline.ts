@@ -49,7 +49,7 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const driver = { context, ...(options.dumpAfter ? { dumpAfter: options.dumpAfter } : {}) };
   const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
-  const batched = cut.length > 0 ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
+  const batched = cut.length > 0 && !target.lowerings.has('segment') ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
   const passes = [...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };

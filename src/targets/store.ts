@@ -1,7 +1,7 @@
 /** How weights are stored in the file: which bytes are kept as they lie, and which views become nodes or are applied when written. */
 
 import { dim } from '../graph/dim.ts';
-import { type Graph, type Value, value, type Weight } from '../graph/graph.ts';
+import { type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import type { Source } from '../graph/source.ts';
 import type { DType } from '../graph/type.ts';
@@ -17,8 +17,8 @@ export interface Stored {
   readonly transposes: ReadonlyMap<Value, Value>;
 }
 
-/** Lays out every weight of `graph`; nodes for views go to `onnx`. Weights with the same source share their bytes. */
-export function storeWeights(graph: Graph, storage: Storage, onnx: Onnx): Stored {
+/** Lays out weights; nodes for views go to `onnx`. Weights with the same source share their bytes. */
+export function storeWeights(given: readonly Weight[], storage: Storage, onnx: Onnx): Stored {
   const weights: Weight[] = [];
   const stored = new Map<string, Value>();
   const transposes = new Map<Value, Value>();
@@ -45,7 +45,7 @@ export function storeWeights(graph: Graph, storage: Storage, onnx: Onnx): Stored
     if (storage === 'written' || liesInFile(source)) return leaf(source, path, kind);
     return applyView(source, (of) => place(of, innerName(of, path), kind), onnx);
   };
-  const became = new Map(graph.weights.map((weight) => [weight.value, place(weight.source, weight.path, weight.storage)]));
+  const became = new Map(given.map((weight) => [weight.value, place(weight.source, weight.path, weight.storage)]));
   return { weights, became, transposes };
 }
 

@@ -1,7 +1,8 @@
 /** A target: what a runtime can do, and what it does better than the standard lowering. One file each beside this one. */
 
-import type { Node, Value } from '../graph/graph.ts';
+import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import type { TensorType } from '../graph/type.ts';
 import type { Device } from './device-builder.ts';
 
 /** What a lowering of a target is given: the node with its inputs already lowered, and a look at what made them. */
@@ -9,10 +10,19 @@ export interface LoweringContext {
   readonly onnx: Onnx;
   /** The value whose transpose this one is, where a lowered value is a transposed one. */
   transposeOf(value: Value): Value | undefined;
+  /** The value under a type, for lowerings that ask for it. */
+  typed(value: Value, type: TensorType | undefined): Value;
+  /** The weight of one expert out of a value that holds those of all; undefined where the value is computed. */
+  expertWeight(lifted: Value, e: number): Weight | undefined;
+  /** A graph inside a node: `write` makes its result, lowering bodies into it with weights of their own. It may read values of the graph around. */
+  branch(name: string, write: (onnx: Onnx, lower: LowerBody) => Value): Graph;
 }
 
-/** Lowers one node, or leaves it to the standard lowering by returning undefined. */
-export type Lowering = (node: Node, context: LoweringContext) => readonly Value[] | undefined;
+/** Lowers a body where it is called: its inputs stand for `given` values, and for weights that the graph inside then owns. */
+export type LowerBody = (body: Graph, given: ReadonlyMap<Value, Value>, owned: ReadonlyMap<Value, Weight>) => Value;
+
+/** Lowers one node, or leaves it to the standard lowering by returning undefined. `old` is the node before its inputs were lowered. */
+export type Lowering = (node: Node, context: LoweringContext, old: Node) => readonly Value[] | undefined;
 
 export interface Target {
   readonly name: string;

@@ -1,0 +1,10 @@
+/** Runs one benchmark by name: `npm run bench -- NAME`. */
+
+const names = ['check', 'build', 'in-place', 'decode'];
+const [name] = process.argv.slice(2);
+if (name === undefined || !names.includes(name)) {
+  console.error(`usage: npm run bench -- ${names.join(' | ')}`);
+  process.exitCode = 2;
+} else {
+  await import(`./${name}.ts`);
+}
