@@ -5,11 +5,11 @@ import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { setting } from '../src/cli/command.ts';
 import { endWith } from '../src/cli/exit.ts';
 import { quoted, table } from '../src/cli/print.ts';
-import { bytes, duration, progress } from '../src/cli/progress.ts';
+import { bytes, duration, progress, waiting } from '../src/cli/progress.ts';
 import { fileReader, nameOf } from '../src/cli/read.ts';
 import { stageFolder, writeWhole } from '../src/cli/staging.ts';
 import { resolveTarget } from '../src/cli/target.ts';
@@ -232,6 +232,25 @@ test('progress: nothing within a second, a bar that is taken away on a terminal,
     `\r\u001b[K${'━'.repeat(12)}${'─'.repeat(12)} writing 50 %, 2 s left\r\u001b[K${'━'.repeat(24)} writing 100 %, 0 s left\r\u001b[K`,
   );
   expect(run({}, [1200, 2400, 9000, 12000])).toBe('writing 25 %, 4 s left\nwriting 100 %, 0 s left\n');
+});
+
+test('waiting is said after a second, and taken away on a terminal', () => {
+  vi.useFakeTimers();
+  const said = (given: Parameters<typeof recording>[0], time: number, json = false): string => {
+    const one = recording(given);
+    const shown = waiting(one.terminal, 'loading', { json });
+    vi.advanceTimersByTime(time);
+    shown.end();
+    return one.said().err;
+  };
+  expect([said({}, 900), said({}, 1100), said({}, 1100, true), said({ watched: true }, 900), said({ watched: true }, 1100)]).toEqual([
+    '',
+    'loading …\n',
+    '',
+    '',
+    'loading …\r\u001b[K',
+  ]);
+  vi.useRealTimers();
 });
 
 test('numbers and names for people', () => {

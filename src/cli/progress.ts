@@ -42,6 +42,23 @@ export function progress(terminal: Terminal, task: string, options: OutputOption
   };
 }
 
+/** Says that something of unknown length goes on, once it takes more than a second. `end` takes the words away on a watched terminal; always called. */
+export function waiting(terminal: Terminal, task: string, { json }: OutputOptions = {}): { end(): void } {
+  let said = false;
+  const say = (): void => {
+    said = true;
+    terminal.err(terminal.watched ? `${task} …` : `${task} …\n`);
+  };
+  const timer = json ? undefined : setTimeout(say, patience);
+  return {
+    end() {
+      clearTimeout(timer);
+      if (said && terminal.watched) terminal.err('\r\u001b[K');
+      said = false;
+    },
+  };
+}
+
 function bar(share: number, terminal: Terminal): string {
   const full = Math.round(share * barWidth);
   return '━'.repeat(full) + paint(terminal.color.err).dim('─'.repeat(barWidth - full));

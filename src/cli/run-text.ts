@@ -8,6 +8,7 @@ import type { Session } from '../run/session.ts';
 import type { Tokenizer } from '../run/tokenizer.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { type OutputOptions, printDiagnostics, printJson, printNext } from './print.ts';
+import { waiting } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What a text is made with. */
@@ -41,8 +42,12 @@ export async function writeTexts(terminal: Terminal, session: Session, options: 
   if (options.json) return writeJson(terminal, begun.value, prompts, said);
   printDiagnostics(terminal, said);
   const bare = chat || texts.every((text) => text === '');
-  if (!bare && texts.length === 1 && terminal.watched) terminal.err(paint(terminal.color.err).dim(texts[0] ?? ''));
-  await stream(terminal, begun.value, texts.length, bare);
+  const reading = waiting(terminal, texts.length === 1 ? 'reading the prompt' : 'reading the prompts');
+  const begin = (): void => {
+    reading.end();
+    if (!bare && texts.length === 1 && terminal.watched) terminal.err(paint(terminal.color.err).dim(texts[0] ?? ''));
+  };
+  await stream(terminal, begun.value, texts.length, bare, begin).finally(reading.end);
   const result = await begun.value.result;
   if (terminal.signal.aborted) return exit.stopped;
   if (!result.ok) throw new Refusal(...result.diagnostics);
@@ -57,8 +62,8 @@ function turnsOf(tokenizer: Tokenizer, prompt: string, system: string | undefine
   return text.value;
 }
 
-/** Writes the first unfinished text as it comes and keeps the others until it is their turn. With `bare`, a text begins without the space that would follow a prompt. */
-async function stream(terminal: Terminal, generation: Generation, count: number, bare: boolean): Promise<void> {
+/** Writes the first unfinished text as it comes and keeps the others until it is their turn. Calls `begin` when there is something to write. With `bare`, a text begins without the space that would follow a prompt. */
+async function stream(terminal: Terminal, generation: Generation, count: number, bare: boolean, begin: () => void): Promise<void> {
   const waiting = Array.from({ length: count }, (_, row) => (count > 1 ? `[${row + 1}] ` : ''));
   const begun = waiting.map(() => !bare);
   const ended = new Set<number>();
@@ -67,8 +72,15 @@ async function stream(terminal: Terminal, generation: Generation, count: number,
     terminal.out(waiting[row] ?? '');
     waiting[row] = '';
   };
-  flush();
+  let writes = false;
+  const start = (): void => {
+    if (writes) return;
+    writes = true;
+    begin();
+    flush();
+  };
   for await (const piece of generation) {
+    start();
     const text = begun[piece.row] ? piece.text : piece.text.trimStart();
     if (text !== '') begun[piece.row] = true;
     waiting[piece.row] += text;
@@ -80,6 +92,7 @@ async function stream(terminal: Terminal, generation: Generation, count: number,
       flush();
     }
   }
+  start();
   terminal.out('\n');
 }
 

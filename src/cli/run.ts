@@ -9,7 +9,7 @@ import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, recognise, targetOption } from './finding.ts';
 import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
-import { progress } from './progress.ts';
+import { progress, waiting } from './progress.ts';
 import { type TextOptions, writeTexts } from './run-text.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -149,17 +149,6 @@ async function compute(terminal: Terminal, session: import('../run/session.ts').
 }
 
 /** Waits for something of unknown length, and says so once it takes more than a second. */
-async function attended<T>(terminal: Terminal, task: string, { json }: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
-  if (json) return work;
-  let said = false;
-  const timer = setTimeout(() => {
-    said = true;
-    terminal.err(terminal.watched ? `${task} …` : `${task} …\n`);
-  }, 1000);
-  try {
-    return await work;
-  } finally {
-    clearTimeout(timer);
-    if (said && terminal.watched) terminal.err('\r\u001b[K');
-  }
+function attended<T>(terminal: Terminal, task: string, options: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
+  return work.finally(waiting(terminal, task, options).end);
 }

@@ -17,7 +17,21 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'moec-families-'));
 /** Agreement with an independent implementation: the largest difference over the largest number, all positions. */
 const tolerance = 1e-4;
-const families = ['llama', 'llama-tied', 'llama-biased', 'llama3', 'llama-linear', 'mistral', 'gpt2', 'gpt2-relu', 'bert-masked', 'bert', 'bert-classifier', 'albert-masked', 'albert'];
+const families = [
+  'llama',
+  'llama-tied',
+  'llama-biased',
+  'llama3',
+  'llama-linear',
+  'mistral',
+  'gpt2',
+  'gpt2-relu',
+  'bert-masked',
+  'bert',
+  'bert-classifier',
+  'albert-masked',
+  'albert',
+];
 const isDecoder = (family: string): boolean => !family.includes('bert');
 
 beforeAll(() => {
@@ -41,15 +55,16 @@ describe.each(families)('%s', (family) => {
     for (const [name, wanted] of Object.entries(expected())) expect(difference(results[name], wanted)).toBeLessThan(tolerance);
   });
 
-  if (isDecoder(family)) test('through the cache, token by token, agrees', async () => {
-    const session = await open(checkpointModel(folder), 'portable');
-    const { input_ids: ids } = feeds();
-    const { logits: wanted } = expected();
-    if (!ids || !wanted) throw new Error('no recorded logits');
-    const steps = await stepped(session, ids);
-    await session.close();
-    expect(difference(steps, wanted)).toBeLessThan(tolerance);
-  });
+  if (isDecoder(family))
+    test('through the cache, token by token, agrees', async () => {
+      const session = await open(checkpointModel(folder), 'portable');
+      const { input_ids: ids } = feeds();
+      const { logits: wanted } = expected();
+      if (!ids || !wanted) throw new Error('no recorded logits');
+      const steps = await stepped(session, ids);
+      await session.close();
+      expect(difference(steps, wanted)).toBeLessThan(tolerance);
+    });
 
   test.each(['portable', 'ort'] as const)('compiled for %s it passes the checker and agrees elsewhere', async (target) => {
     const found = checkpointModel(folder);
@@ -57,7 +72,12 @@ describe.each(families)('%s', (family) => {
     const plan = must(await planCompile(found, { target: targetOf(target), whole: false, generate: false, placing: 'written', version: 'test' }));
     must(await writeCompiled(plan, out));
     const runtimes = target === 'portable' ? ['reference', 'onnxruntime', 'openvino'] : ['onnxruntime'];
-    const report: Record<string, number> = JSON.parse(execFileSync(python, [join(here, 'run_folder.py'), out, join(folder, 'expected'), ...runtimes], { encoding: 'utf8' }).trim().split('\n').at(-1) ?? '');
+    const report: Record<string, number> = JSON.parse(
+      execFileSync(python, [join(here, 'run_folder.py'), out, join(folder, 'expected'), ...runtimes], { encoding: 'utf8' })
+        .trim()
+        .split('\n')
+        .at(-1) ?? '',
+    );
     rmSync(out, { recursive: true });
     expect(Object.keys(report)).toEqual(runtimes);
     for (const [runtime, found] of Object.entries(report)) expect(found, runtime).toBeLessThan(tolerance);
@@ -69,7 +89,11 @@ test('a perturbed weight does not agree', async () => {
   const found = checkpointModel(folder);
   const { checkpoint } = found;
   if (!checkpoint) throw new Error('no checkpoint');
-  const perturbed = { ...checkpoint, read: (...[tensor, from, to]: Parameters<typeof checkpoint.read>) => nudged(checkpoint.read(tensor, from, to), tensor.name === 'model.layers.1.mlp.up_proj.weight' && (from ?? 0) === 0) };
+  const perturbed = {
+    ...checkpoint,
+    read: (...[tensor, from, to]: Parameters<typeof checkpoint.read>) =>
+      nudged(checkpoint.read(tensor, from, to), tensor.name === 'model.layers.1.mlp.up_proj.weight' && (from ?? 0) === 0),
+  };
   const out = mkdtempSync(join(tmpdir(), 'moec-compiled-'));
   const plan = must(await planCompile({ ...found, checkpoint: perturbed }, { target: targetOf('portable'), whole: true, generate: false, placing: 'written', version: 'test' }));
   must(await writeCompiled(plan, out));
@@ -91,7 +115,9 @@ function nudged(bytes: Uint8Array, apply: boolean): Uint8Array {
 async function stepped(session: Session, { dims: [batch = 0, length = 0], data }: Tensor): Promise<Tensor> {
   const all = data as BigInt64Array;
   let past: Record<string, Tensor> = Object.fromEntries(
-    session.inputs.filter(({ name }) => name.startsWith('past_')).map(({ name, dims }) => [name, { dtype: 'f32', dims: [batch, Number(dims[1]), 0, Number(dims[3])], data: new Float32Array(0) } satisfies Tensor]),
+    session.inputs
+      .filter(({ name }) => name.startsWith('past_'))
+      .map(({ name, dims }) => [name, { dtype: 'f32', dims: [batch, Number(dims[1]), 0, Number(dims[3])], data: new Float32Array(0) } satisfies Tensor]),
   );
   const rows: Float32Array[] = [];
   let width = 0;
