@@ -10,7 +10,7 @@ export const limits = {
   /** Layers of one model in all. */
   layers: 100_000,
   /** Nodes of one graph. */
-  nodes: 500_000,
+  nodes: 250_000,
   /** Elements of a constant list. */
   listLength: 100_000,
 } as const;
