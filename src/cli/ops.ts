@@ -2,6 +2,7 @@
 
 import { nearest } from '../diagnostics/suggest.ts';
 import type { Op } from '../graph/op.ts';
+import { firstSentence, signature } from './signature.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit } from './exit.ts';
 import { typeOf } from './passes.ts';
@@ -47,14 +48,6 @@ function showOp(terminal: Terminal, name: string, all: readonly Op[], options: O
   }
   return exit.done;
 }
-
-/** How it is called: `attend(q, k, v, bias?)`; in brackets where only the compiler uses it. */
-function signature(op: Op): string {
-  const call = `${op.call ?? op.name}(${op.inputs.map((port) => (port.endsWith('*') ? `[${port.slice(0, -1)}]` : port)).join(', ')})`;
-  return op.call === null ? `[${call}]` : call;
-}
-
-const firstSentence = (doc: string): string => /^.*?[.](?=\s|$)/s.exec(doc)?.[0] ?? doc;
 
 function dataOf(op: Op): unknown {
   return {

@@ -2,6 +2,7 @@
 
 import { nearest } from '../diagnostics/suggest.ts';
 import type { AttrSpec } from '../graph/op.ts';
+import { spellDefault } from './signature.ts';
 import type { Pass } from '../passes/pass.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit, WrongCall } from './exit.ts';
@@ -65,6 +66,6 @@ function dataOf(pass: Pass): unknown {
 /** A setting's type and, where it has one, its default: `int = 16`. */
 export function typeOf(spec: AttrSpec): string {
   const type = spec.optional ? `${spec.kind}?` : spec.kind;
-  const simple = ['number', 'string', 'boolean'].includes(typeof spec.default) || Array.isArray(spec.default);
-  return simple ? `${type} = ${JSON.stringify(spec.default)}` : type;
+  const written = spellDefault(spec);
+  return written === undefined ? type : `${type} = ${written}`;
 }
