@@ -96,7 +96,11 @@ export function divide(a: DimLike, b: DimLike): Dim | undefined {
   if (bottom.terms.length > 1) return multiply(top, quotient(bottom));
   const [divisor] = bottom.terms;
   if (!divisor) return undefined;
-  const inverse = term(divisor.denominator, divisor.numerator, divisor.powers.map(([name, power]) => [name, -power] as const));
+  const inverse = term(
+    divisor.denominator,
+    divisor.numerator,
+    divisor.powers.map(([name, power]) => [name, -power] as const),
+  );
   const result = collect(top.terms.map((x) => productOf(x, inverse)));
   const value = result.terms.length === 1 && result.terms[0]?.powers.length === 0 ? result.terms[0] : undefined;
   return value && value.denominator !== 1 ? undefined : result;
@@ -107,13 +111,19 @@ function quotient(b: Dim): Dim {
   return { terms: [{ numerator: 1, denominator: 1, powers: [[`(${show(b)})`, -1]] }] };
 }
 
+const samePowers = (x: Term, y: Term): boolean =>
+  x.powers.length === y.powers.length && x.powers.every(([name, power], i) => name === y.powers[i]?.[0] && power === y.powers[i]?.[1]);
+
 /** Whether both are the same size for every value of their names. */
 export function same(a: DimLike, b: DimLike): boolean {
   const [left, right] = [lift(a), lift(b)];
-  return left.terms.length === right.terms.length && left.terms.every((x, i) => {
-    const y = right.terms[i];
-    return y !== undefined && x.numerator === y.numerator && x.denominator === y.denominator && keyOf(x) === keyOf(y);
-  });
+  return (
+    left.terms.length === right.terms.length &&
+    left.terms.every((x, i) => {
+      const y = right.terms[i];
+      return y !== undefined && x.numerator === y.numerator && x.denominator === y.denominator && samePowers(x, y);
+    })
+  );
 }
 
 /** The number a size is, or undefined where names are left. */
