@@ -25,7 +25,7 @@ export function graphBuilder(prefix = ''): GraphBuilder {
     const types = op.type(inputs.map((one) => one?.type), settings);
     const base = options.name ?? prefix + op.name;
     const outputs = types.map((type, i) => value(types.length === 1 ? base : `${base}.${resultName(op, i)}`, type));
-    nodes.push({ op, inputs, outputs, attrs: settings, ...(options.bodies ? { bodies: options.bodies } : {}), ...(options.span ? { span: options.span } : {}) });
+    nodes.push({ op, inputs, outputs, attrs: settings, ...(options.bodies ? { bodies: options.bodies } : {}), ...(options.span ? { span: options.span } : {}), ...(options.unit ? { unit: options.unit } : {}) });
     return outputs;
   };
   const one: Builder['one'] = (op, inputs, attrs, name) => {

@@ -14,6 +14,15 @@ export interface Value {
   readonly type?: TensorType;
 }
 
+/** A layer that viewers are shown as one node: a router. Its nodes carry the same object; a pass that forgets it loses nothing but the picture. */
+export interface Unit {
+  /** The author's name of the layer, such as `TopSoftmax`. */
+  readonly name: string;
+  /** Where it stands in the model, such as `blocks.3.ffn.router`. */
+  readonly path: string;
+  readonly doc?: string;
+}
+
 /** An op applied to values. */
 export interface Node {
   readonly op: Op;
@@ -25,6 +34,8 @@ export interface Node {
   readonly bodies?: Readonly<Record<string, Graph>>;
   /** Where the author wrote it. */
   readonly span?: Span;
+  /** The layer that it is shown as part of. */
+  readonly unit?: Unit;
 }
 
 /** A tensor that comes with the model. */

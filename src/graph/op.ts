@@ -68,7 +68,7 @@ export interface EvalBody {
 /** Applies ops while a graph is being built: used by gradients and by passes. */
 export interface Builder {
   /** Adds a node; types are inferred by the op's rule. */
-  add(op: Op, inputs: readonly (Value | undefined)[], attrs?: Readonly<Record<string, Attr>>, options?: { readonly name?: string; readonly span?: Node['span']; readonly bodies?: Node['bodies'] }): readonly Value[];
+  add(op: Op, inputs: readonly (Value | undefined)[], attrs?: Readonly<Record<string, Attr>>, options?: { readonly name?: string; readonly span?: Node['span']; readonly bodies?: Node['bodies']; readonly unit?: Node['unit'] }): readonly Value[];
   /** Adds a node with one result. */
   one(op: Op, inputs: readonly (Value | undefined)[], attrs?: Readonly<Record<string, Attr>>, name?: string): Value;
   /** A constant of the graph. */

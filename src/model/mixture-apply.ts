@@ -36,7 +36,7 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
     if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
-  const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names });
+  const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names, router: router.name });
   const graphs = Object.fromEntries([['router', router.graph], ...bodies.flatMap((body, i) => (body ? [[i === 0 ? 'expert' : `expert${i}`, body.graph] as const] : []))]);
   const node: Node = { op: opNamed('mixture'), inputs: [...tensors.map((one) => one.value), ...lifted], outputs: [result], attrs, bodies: graphs, span };
   frame.build.nodes.push(node);
@@ -59,6 +59,8 @@ interface Body {
 
 interface RouterBody {
   readonly graph: Graph;
+  /** What the author calls it. */
+  readonly name: string;
   /** What the expert's formals are handed, slot by slot. */
   readonly extras: ReadonlyMap<string, TensorType>;
 }
@@ -85,16 +87,15 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
       return name === 'experts' || name === 'weights' || !type ? [] : [[name, { dtype: type.dtype, dims: type.dims.filter((_, axis) => axis !== lead) }] as const];
     }),
   );
-  return {
-    graph: bodyGraph(
-      applied.place,
-      'router',
-      build,
-      inputs,
-      tensors.map((one, i) => ({ name: names[i] ?? 'experts', value: one.value })),
-    ),
-    extras,
-  };
+  const { doc, name } = router.decl;
+  const graph = bodyGraph(
+    applied.place,
+    'router',
+    build,
+    inputs,
+    tensors.map((one, i) => ({ name: names[i] ?? 'experts', value: one.value })),
+  );
+  return { graph: doc === undefined ? graph : { ...graph, doc }, name: name.text, extras };
 }
 
 /** `experts` and `weights` have one entry for each token and slot. */

@@ -22,6 +22,9 @@ const returns: Readonly<Record<Weighing, string>> = {
   one: '-> experts: i64[.., k] { return top(x @ gate, k) }',
 };
 
+/** The names they are shown under. */
+const called: Readonly<Record<Weighing, string>> = { 'softmax-picked': 'TopSoftmax', 'softmax-all': 'TopOfSoftmax', sigmoid: 'TopSigmoid', one: 'TopOnes' };
+
 const routers = new Map<Weighing, { readonly decl: LayerDecl; readonly module: Module }>();
 
 /** The router as a layer, made once for each way to weigh. */
@@ -29,7 +32,7 @@ function routerDecl(weighing: Weighing): { readonly decl: LayerDecl; readonly mo
   const known = routers.get(weighing);
   if (known) return known;
   const file = `std/routers#${weighing}`;
-  const text = `layer Router(D: int, E: int, k: int) { weight gate: [D, E]  forward(x: [.., D]) ${returns[weighing]}  weights { gate <- "weight".T } }`;
+  const text = `layer ${called[weighing]}(D: int, E: int, k: int) { weight gate: [D, E]  forward(x: [.., D]) ${returns[weighing]}  weights { gate <- "weight".T } }`;
   const { ast } = parse(text, file);
   const [decl] = ast.items;
   if (decl?.kind !== 'layer') throw new Bug('the router of the library does not parse');

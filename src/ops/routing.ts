@@ -57,6 +57,8 @@ export const mixture: Op = defineOp({
     result: { kind: 'dims' },
     dtype: { kind: 'dtype', default: 'f32' },
     names: { kind: 'strings', default: [] },
+    /** The name of the layer that routes. */
+    router: { kind: 'string', default: 'Router' },
   },
   type: (_, { n, result, dtype }) => {
     if ((constant(n) ?? 1) < 1) fail('setting-out-of-range', { setting: 'the number of experts', range: 'at least 1', found: spell(n) }, 'x');

@@ -5,7 +5,7 @@ import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { constant, type Dim, dim } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
-import type { Graph, Node, Value } from '../graph/graph.ts';
+import type { Graph, Node, Unit, Value } from '../graph/graph.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { mul } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
@@ -35,7 +35,7 @@ function cut(node: Node, build: GraphBuilder): Value {
   const [result] = node.outputs;
   if (!router || !result?.type) throw new Bug('a mixture without a router');
   const args = node.inputs.slice(0, given).map(present);
-  const routed = inline(router, args, build);
+  const routed = inline(router, args, build, unitOf(node, router, result.name));
   const experts = routed.get('experts');
   if (!experts?.type) throw new Bug('a router without experts');
   const routing: Routing = { experts, weights: routed.get('weights'), n: constant(node.attrs['n'] as Dim) ?? 0, lead: experts.type.dims.slice(0, -1), slots: experts.type.dims.at(-1) ?? dim(1) };
@@ -108,12 +108,20 @@ function frontSlot(build: GraphBuilder, one: Value, { lead }: Routing): Value {
   return build.one(permute, [one], { order: [slot, ...Array.from({ length: rank }, (_, i) => i).filter((axis) => axis !== slot)] }, one.name);
 }
 
-function inline(body: Graph, args: readonly Value[], build: GraphBuilder): ReadonlyMap<string, Value> {
+/** What the router is shown as: one node, under the name of the author's layer. */
+function unitOf({ attrs }: Node, { doc }: Graph, place: string): Unit {
+  return { name: String(attrs['router']), path: `${place}.router`, ...(doc === undefined ? {} : { doc }) };
+}
+
+function inline(body: Graph, args: readonly Value[], build: GraphBuilder, unit: Unit): ReadonlyMap<string, Value> {
+  const results = new Map(body.outputs.map(({ name, value }) => [value, name]));
   const became = new Map<Value, Value>(body.inputs.map((input, i) => [input, present(args[i])]));
   const of = (one: Value): Value => became.get(one) ?? one;
   for (const node of body.nodes) {
-    const results = build.add(node.op, node.inputs.map((one) => one && of(one)), node.attrs, { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) });
-    node.outputs.forEach((old, i) => became.set(old, present(results[i])));
+    const [only] = node.outputs;
+    const name = only && results.has(only) ? `${unit.path}.${results.get(only)}` : (only?.name ?? node.op.name);
+    const made = build.add(node.op, node.inputs.map((one) => one && of(one)), node.attrs, { name, unit, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) });
+    node.outputs.forEach((old, i) => became.set(old, present(made[i])));
   }
   return new Map(body.outputs.map(({ name, value }) => [name, of(value)]));
 }

@@ -16,6 +16,6 @@ export function rebuild(build: GraphBuilder, node: Node, { op = node.op, inputs 
   const settings = withDefaults(op, attrs);
   const types = op.type(inputs.map((one) => one?.type), settings);
   const outputs = types.map((type, i) => value(node.outputs[i]?.name ?? `${op.name}.${i}`, type));
-  build.push({ op, inputs, outputs, attrs: settings, ...(node.bodies ? { bodies: node.bodies } : {}), ...(node.span ? { span: node.span } : {}) });
+  build.push({ op, inputs, outputs, attrs: settings, ...(node.bodies ? { bodies: node.bodies } : {}), ...(node.span ? { span: node.span } : {}), ...(node.unit ? { unit: node.unit } : {}) });
   return outputs;
 }
