@@ -1,22 +1,19 @@
 /** Every family against `transformers`: whole, through the cache token by token, and as compiled folders in other runtimes. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { planCompile, writeCompiled } from '../../src/run/compile.ts';
-import type { Session } from '../../src/run/session.ts';
 import type { Tensor } from '../../src/run/tensor.ts';
 import { checkpointModel, must, open, targetOf } from '../running.ts';
-import { readNpy } from './npy.ts';
+import { difference, recorded, stepped, tolerance } from './agreement.ts';
 
 const python = process.env['MOEC_PYTHON'] ?? 'python3';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'moec-families-'));
-/** Agreement with an independent implementation: the largest difference over the largest number, all positions. */
-const tolerance = 1e-4;
 const families = [
   'llama',
   'llama-tied',
@@ -41,12 +38,8 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 describe.each(families)('%s', (family) => {
   const folder = join(root, family);
-  const expected = (): Record<string, Tensor> => named('out.');
-  const feeds = (): Record<string, Tensor> => named('in.');
-  const named = (prefix: string): Record<string, Tensor> => {
-    const files = readdirSync(join(folder, 'expected')).filter((name) => name.startsWith(prefix));
-    return Object.fromEntries(files.map((name) => [name.slice(prefix.length, -4), readNpy(readFileSync(join(folder, 'expected', name)))]));
-  };
+  const expected = (): Record<string, Tensor> => recorded(folder, 'out.');
+  const feeds = (): Record<string, Tensor> => recorded(folder, 'in.');
 
   test.each(['ort', 'portable'] as const)('whole on %s agrees', async (target) => {
     const session = await open(checkpointModel(folder), target, { form: 'whole' });
@@ -109,43 +102,4 @@ function nudged(bytes: Uint8Array, apply: boolean): Uint8Array {
   const view = new DataView(copy.buffer);
   view.setFloat32(0, view.getFloat32(0, true) + 1, true);
   return copy;
-}
-
-/** Logits of every position, one token at a time, each step fed the keys and values of the one before. */
-async function stepped(session: Session, { dims: [batch = 0, length = 0], data }: Tensor): Promise<Tensor> {
-  const all = data as BigInt64Array;
-  let past: Record<string, Tensor> = Object.fromEntries(
-    session.inputs
-      .filter(({ name }) => name.startsWith('past_'))
-      .map(({ name, dims }) => [name, { dtype: 'f32', dims: [batch, Number(dims[1]), 0, Number(dims[3])], data: new Float32Array(0) } satisfies Tensor]),
-  );
-  const rows: Float32Array[] = [];
-  let width = 0;
-  for (let at = 0; at < length; at++) {
-    const column = (of: (row: number) => bigint): Tensor => ({ dtype: 'i64', dims: [batch, 1], data: BigInt64Array.from({ length: batch }, (_, row) => of(row)) });
-    const mask: Tensor = { dtype: 'i64', dims: [batch, at + 1], data: new BigInt64Array(batch * (at + 1)).fill(1n) };
-    const results = must(await session.run({ input_ids: column((row) => all[row * length + at] ?? 0n), attention_mask: mask, position_ids: column(() => BigInt(at)), ...past }));
-    const { logits } = results;
-    if (!logits) throw new Error('no logits');
-    width = logits.dims[2] ?? 0;
-    rows.push(logits.data as Float32Array);
-    past = Object.fromEntries(Object.keys(past).map((name) => [name, results[name.replace('past_key_values', 'present')] ?? logits]));
-  }
-  const joined = new Float32Array(batch * length * width);
-  rows.forEach((step, at) => {
-    for (let row = 0; row < batch; row++) joined.set(step.subarray(row * width, (row + 1) * width), (row * length + at) * width);
-  });
-  return { dtype: 'f32', dims: [batch, length, width], data: joined };
-}
-
-/** max|a − b| / max|b|. */
-function difference(found: Tensor | undefined, wanted: Tensor): number {
-  if (!found || found.data.length !== wanted.data.length) return Number.POSITIVE_INFINITY;
-  const [a, b] = [found.data as Float32Array, wanted.data as Float32Array];
-  let [most, largest] = [0, 0];
-  b.forEach((value, i) => {
-    most = Math.max(most, Number.isNaN(a[i]) ? Number.POSITIVE_INFINITY : Math.abs((a[i] ?? 0) - value));
-    largest = Math.max(largest, Math.abs(value));
-  });
-  return most / largest;
 }

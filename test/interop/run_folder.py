@@ -17,7 +17,7 @@ def load(folder, prefix):
 
 
 def feeds_of(model, given):
-    """The recorded inputs; a mask, positions and an empty cache where the graph asks for them."""
+    """The recorded inputs; a mask, positions and an empty cache (a size that is not known reads as 0) where the graph asks for them."""
     ids = given["input_ids"]
     feeds = {}
     for one in model.graph.input:
@@ -29,7 +29,7 @@ def feeds_of(model, given):
         elif one.name == "position_ids":
             feeds[one.name] = np.broadcast_to(np.arange(ids.shape[1]), ids.shape).copy()
         elif one.name.startswith("past_key_values."):
-            feeds[one.name] = np.zeros((ids.shape[0], dims[1], 0, dims[3]), np.float32)
+            feeds[one.name] = np.zeros((ids.shape[0], *dims[1:]), np.float32)
         else:
             raise SystemExit(f"no feed for {one.name}")
     return feeds
