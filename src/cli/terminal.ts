@@ -29,10 +29,14 @@ export function takesColor(stream: { readonly isTTY?: boolean }, environment: Re
   return stream.isTTY === true && environment['TERM'] !== 'dumb';
 }
 
-/** The terminal of this process. */
-export function processTerminal(signal: AbortSignal): Terminal {
+/** The terminal of this process; `unread` is told when whoever read its output is gone, as `head` goes. */
+export function processTerminal(signal: AbortSignal, unread: () => void): Terminal {
   const { stdout, stderr, env } = process;
-  for (const stream of [stdout, stderr]) stream.on('error', endQuietly);
+  for (const stream of [stdout, stderr])
+    stream.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EPIPE') throw error;
+      unread();
+    });
   return {
     cwd: process.cwd(),
     out: (text) => void stdout.write(text),
@@ -43,12 +47,6 @@ export function processTerminal(signal: AbortSignal): Terminal {
     watched: stderr.isTTY === true && env['TERM'] !== 'dumb',
     signal,
   };
-}
-
-/** A reader that goes away, as `head` does, is no fault. */
-function endQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code === 'EPIPE') process.exit();
-  throw error;
 }
 
 async function readInput(signal: AbortSignal): Promise<string> {
