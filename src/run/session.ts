@@ -43,15 +43,13 @@ interface Waiting {
   readonly settle: (outcome: Outcome<Reply>) => void;
 }
 
-/** Milliseconds that closing waits for a model in the middle of a run before the worker is ended. */
-const patience = 2000;
-
 /** Loads a model in a worker of its own. */
 export async function openSession(executable: Executable, { provider = 'cpu', threads }: SessionOptions = {}): Promise<Outcome<Session>> {
   const { model, form } = executable;
   const worker = startWorker({ model, form, provider, ...(threads === undefined ? {} : { threads }) });
   const waiting = new Map<number, Waiting>();
   let lost: readonly Diagnostic[] | undefined;
+  let closed: Promise<void> | undefined;
   let next = 0;
 
   const opened = await new Promise<Reply>((resolve) => {
@@ -77,7 +75,7 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
       return;
     }
     waiting.delete(reply.id);
-    if (waiting.size === 0) worker.unref();
+    if (waiting.size === 0 && !closed) worker.unref();
     one.settle(reply.kind === 'failed' ? { ok: false, diagnostics: reply.diagnostics } : { ok: true, value: reply, diagnostics: [] });
   }
 
@@ -95,6 +93,10 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     await worker.terminate();
     return { ok: false, diagnostics: opened.kind === 'unopened' ? opened.diagnostics : [] };
   }
+  const end = async (): Promise<void> => {
+    if (!lost) await released(worker);
+    await worker.terminate();
+  };
   worker.unref();
   return {
     ok: true,
@@ -112,9 +114,9 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
         const done = ask({ kind: 'decode', id, plan }, listen).then((outcome) => through(outcome, (reply) => (reply.kind === 'decoded' ? reply.timing : undefined)));
         return { done, finish: (row) => worker.postMessage({ kind: 'finish', id, row } satisfies Request) };
       },
-      async close() {
-        if (!lost) await released(worker);
-        await worker.terminate();
+      close() {
+        closed ??= end();
+        return closed;
       },
     },
   };
@@ -128,16 +130,11 @@ function through<T>(outcome: Outcome<Reply>, pick: (reply: Reply) => T | undefin
     : { ok: true, value, diagnostics: [] };
 }
 
-/** Asks the worker to free the model, and waits for it a little. */
+/** Asks the worker to free the model, and waits until it has: a worker that is ended in the middle of a run takes the whole process with it. */
 function released(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, patience);
-    const settle = (): void => {
-      clearTimeout(timer);
-      resolve();
-    };
-    worker.on('message', (reply: Reply) => reply.kind === 'closed' && settle());
-    worker.on('exit', settle);
+    worker.on('message', (reply: Reply) => reply.kind === 'closed' && resolve());
+    worker.on('exit', () => resolve());
     worker.ref();
     worker.postMessage({ kind: 'close' } satisfies Request);
   });
