@@ -17,6 +17,8 @@ export interface Bound {
   /** Whether `source` holds all experts, and this is the `index`-th. */
   readonly of?: { readonly index: number; readonly count: number };
   readonly binding: Binding;
+  /** The binding that put its layer where it is. */
+  readonly prefix?: Binding;
 }
 
 /** What binding found: sources by weight and expert, and the names that were read. */
@@ -287,7 +289,7 @@ function bindSources(binding: Binding, groups: readonly Group[], indices: Readon
     targets.forEach((target, index) => {
       if (!source || target.thing.kind !== 'weight') return;
       const stacked = target.ranges.length > 0 ? { of: { index, count: targets.length } } : {};
-      setSource(target.thing, [...place.lift, ...target.lift], { source, ...stacked, binding }, place, state);
+      setSource(target.thing, [...place.lift, ...target.lift], { source, ...stacked, binding, ...(place.by ? { prefix: place.by } : {}) }, place, state);
     });
   });
 }
@@ -311,4 +313,11 @@ function setSource(weight: WeightThing, lift: readonly Chosen[], bound: Bound, p
 /** The path as it is written in `weights`: `blocks[0].attn.q`. */
 export function writtenPath(path: string): string {
   return path.split('.').reduce((written, step) => (/^\d+$/.test(step) ? `${written}[${step}]` : join(written, step)), '');
+}
+
+/** `blocks[0].ffn[3].gate` → `blocks[i].ffn[j].gate`. */
+export function withFreeIndices(path: string): string {
+  const names = ['i', 'j', 'k', 'l'];
+  let at = 0;
+  return path.replace(/\[\d+\]/g, () => `[${names[at++] ?? 'n'}]`);
 }

@@ -2,10 +2,10 @@
 
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Random, Source } from '../graph/source.ts';
-import { constantDims, type DType, spellType } from '../graph/type.ts';
-import { type Bindings, type Bound, writtenPath } from './bind.ts';
-import { type Context, type Env, fault, moduleEnv } from './context.ts';
-import { spellValue } from './frame.ts';
+import { constantDims, type DType } from '../graph/type.ts';
+import type { Bindings, Bound } from './bind.ts';
+import type { Context } from './context.ts';
+import type { Misfit } from './misfits.ts';
 import type { PlacedWeight } from './paths.ts';
 import type { TensorHeader } from './source.ts';
 import { reportUnbound } from './unbound.ts';
@@ -19,10 +19,10 @@ export function randomSource({ weight, path, lift }: PlacedWeight, seed: number,
   return { kind: 'random', path, seed, deviation: 1 / Math.sqrt(Math.max(1, fanIn)), ...(value === undefined ? {} : { value }), dims, dtype: weight.type.dtype };
 }
 
-/** The source of a weight in the checkpoint; undefined where there is none or it does not fit, which is reported. */
-export function boundSource(context: Context, placed: PlacedWeight, bindings: Bindings): Source | undefined {
+/** The source of a weight in the checkpoint; undefined where there is none, which is reported, or where it does not fit, which is noted in `misfits`. */
+export function boundSource(context: Context, placed: PlacedWeight, bindings: Bindings, misfits: Misfit[]): Source | undefined {
   const slots = bindings.bound.get(placed.weight);
-  const env = envOf(context, placed);
+  const at: Fitting = { placed, misfits };
   const counts = constantDims(placed.lift) ?? [];
   const keys = counts.reduce<readonly string[]>((all, count) => all.flatMap((key) => Array.from({ length: count }, (_, i) => (key === '' ? String(i) : `${key},${i}`))), ['']);
   const found = keys.map((key) => slots?.get(key));
@@ -33,8 +33,8 @@ export function boundSource(context: Context, placed: PlacedWeight, bindings: Bi
     return undefined;
   }
   const whole = first.of && found.every((one, i) => one?.of && one.source === first.source && one.of.index === i && one.of.count === found.length) ? first.source : undefined;
-  if (whole) return whole.kind === 'unread' ? undefined : fitting(env, placed, whole, [...counts, ...own], first);
-  const each = found.map((one) => one && shareOf(env, placed, one, own));
+  if (whole) return whole.kind === 'unread' ? undefined : fitting(at, whole, [...counts, ...own], first);
+  const each = found.map((one) => one && shareOf(at, one, own));
   if (each.some((one) => one === undefined)) return undefined;
   const parts = each.filter((one) => one !== undefined);
   if (counts.length === 0) return parts[0];
@@ -43,62 +43,35 @@ export function boundSource(context: Context, placed: PlacedWeight, bindings: Bi
   return counts.length === 1 ? flat : { kind: 'reshape', of: flat, dims: [...counts, ...own], dtype: flat.dtype };
 }
 
-function envOf(context: Context, { owner }: PlacedWeight): Env {
-  return { ...moduleEnv(context, owner.module), ...(owner.trace ? { trace: owner.trace } : {}) };
+interface Fitting {
+  readonly placed: PlacedWeight;
+  readonly misfits: Misfit[];
 }
 
-function shareOf(env: Env, placed: PlacedWeight, bound: Bound, own: readonly number[]): Source | undefined {
+function shareOf(at: Fitting, bound: Bound, own: readonly number[]): Source | undefined {
   const { source, of } = bound;
   if (source.kind === 'unread') return undefined;
-  if (!of) return fitting(env, placed, source, own, bound);
+  if (!of) return fitting(at, source, own, bound);
   const row: Source = { kind: 'slice', of: source, axis: 0, from: of.index, to: of.index + 1, drop: true, dims: source.dims.slice(1), dtype: source.dtype };
-  if (source.dims[0] !== of.count) return fitting(env, placed, source, [of.count, ...own], bound);
-  return fitting(env, placed, row, own, bound);
+  if (source.dims[0] !== of.count) return fitting(at, source, [of.count, ...own], bound);
+  return fitting(at, row, own, bound);
 }
 
 const isFloat = (dtype: DType): boolean => dtype === 'f32' || dtype === 'f16' || dtype === 'bf16' || dtype === 'f64';
 const isWhole = (dtype: DType): boolean => !isFloat(dtype) && dtype !== 'bool' && dtype !== 'string';
 
-function fitting(env: Env, placed: PlacedWeight, source: Source, wanted: readonly number[], { binding }: Bound): Source | undefined {
+function fitting({ placed, misfits }: Fitting, source: Source, wanted: readonly number[], bound: Bound): Source | undefined {
   const { weight } = placed;
-  const path = writtenPath(placed.path);
-  const related = [{ span: weight.decl.type.span, text: `declared ${spellType(weight.type)}${named(placed)}` }];
+  const misfit = (code: Misfit['code'], asked: string, there: string): undefined => void misfits.push({ code, placed, bound: { ...bound, source }, wanted: asked, found: there });
   const shape = `[${wanted.join(', ')}]`;
   const found = `[${source.dims.join(', ')}]`;
   if (shape !== found) {
     const swapped = `[${[...source.dims.slice(0, -2), ...source.dims.slice(-2).reverse()].join(', ')}]`;
-    const transposed = swapped === shape && binding.targets.length === 1;
-    const removes = source.kind === 'transpose';
-    if (transposed)
-      fault(
-        env,
-        'weight-is-transposed',
-        { path, wanted: shape, found },
-        {
-          at: binding.source.span,
-          related,
-          fixes: [
-            {
-              text:
-                (removes ? 'drop `.T`' : 'add `.T`') +
-                (binding.span.file === env.context.program.root.file ? '' : `, by a binding of your own: \`${path} <- "…"${removes ? '' : '.T'}\``),
-            },
-          ],
-        },
-      );
-    else fault(env, 'tensor-wrong-shape', { path, wanted: shape, found }, { at: binding.source.span, related });
-    return undefined;
+    return misfit(swapped === shape && bound.binding.targets.length === 1 ? 'weight-is-transposed' : 'tensor-wrong-shape', shape, found);
   }
   if (source.dtype === weight.type.dtype) return source;
   const converts = (isFloat(source.dtype) && isFloat(weight.type.dtype)) || (isWhole(source.dtype) && isWhole(weight.type.dtype));
-  if (converts) return { kind: 'cast', of: source, dims: source.dims, dtype: weight.type.dtype };
-  fault(env, 'tensor-wrong-dtype', { path, wanted: weight.type.dtype, found: source.dtype }, { at: binding.source.span, related });
-  return undefined;
-}
-
-function named({ weight }: PlacedWeight): string {
-  const sizes = weight.type.dims.map(spellValue).filter((word) => word.includes('='));
-  return sizes.length === 0 ? '' : `, ${[...new Set(sizes)].join(', ')}`;
+  return converts ? { kind: 'cast', of: source, dims: source.dims, dtype: weight.type.dtype } : misfit('tensor-wrong-dtype', weight.type.dtype, source.dtype);
 }
 
 /** One note for the tensors that no weight reads. */

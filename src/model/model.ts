@@ -17,6 +17,7 @@ import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from '
 import { checkDerived, derivationOf } from './derive.ts';
 import { familiesOf, isFor, refusals } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
+import { type Misfit, reportMisfits } from './misfits.ts';
 import { checkSettings, resolveParam } from './params.ts';
 import { type LayerNode, type Placement, placeWeights } from './paths.ts';
 import type { Module, Program } from './program.ts';
@@ -155,9 +156,13 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   if (tensors && !failed(context)) requireBound(context, made, bindings);
   if (!made.skeleton || failed(context)) return done();
   const tables = tablesOf(made.skeleton.build);
+  const misfits: Misfit[] = [];
   const sources = new Map(
-    made.placement.weights.map((placed) => [placed.weight, tensors ? boundSource(context, placed, bindings) : randomSource(placed, seed, tables.has(placed.weight))] as const),
+    made.placement.weights.map(
+      (placed) => [placed.weight, tensors ? boundSource(context, placed, bindings, misfits) : randomSource(placed, seed, tables.has(placed.weight))] as const,
+    ),
   );
+  reportMisfits(context, misfits);
   if (failed(context)) return done();
   if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
   context.diagnostics.push(...unreadKeys(context.config, context.keysRead));

@@ -1,6 +1,6 @@
 /** Weights that no `weights` block binds: one report for each layer that has such, with all the paths it stands at. */
 
-import { writtenPath } from './bind.ts';
+import { withFreeIndices, writtenPath } from './bind.ts';
 import { type Context, fault, moduleEnv } from './context.ts';
 import { bodyOf } from './instantiate.ts';
 import type { PlacedWeight } from './paths.ts';
@@ -37,11 +37,4 @@ function reportGroup(context: Context, group: readonly PlacedWeight[]): void {
     },
     { at: weight.decl.names.find((one) => one.text === weight.name)?.span ?? weight.decl.span, fixes: [{ text: fix }] },
   );
-}
-
-/** `blocks[0].ffn[3].gate` → `blocks[i].ffn[j].gate`: what is missing in one is missing in all. */
-function withFreeIndices(path: string): string {
-  const names = ['i', 'j', 'k', 'l'];
-  let at = 0;
-  return path.replace(/\[\d+\]/g, () => `[${names[at++] ?? 'n'}]`);
 }
