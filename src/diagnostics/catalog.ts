@@ -1,14 +1,14 @@
 /** Every diagnostic moec can give, in one table: severity, wording, explanation. The chapters stand in `catalog/`. */
 
-import type { Template } from './template.ts';
 import { calls } from './catalog/calls.ts';
 import { checking } from './catalog/checking.ts';
+import { checkpoints } from './catalog/checkpoints.ts';
 import { compiling } from './catalog/compiling.ts';
 import { graphs } from './catalog/graphs.ts';
 import { running } from './catalog/running.ts';
 import { syntax } from './catalog/syntax.ts';
-import { checkpoints } from './catalog/checkpoints.ts';
 import { types } from './catalog/types.ts';
+import type { Template } from './template.ts';
 
 /** One entry. `explanation` is what `moec explain CODE` prints: why it is so, and an example that is wrong and one that is right. */
 export interface Entry<H extends string = string> {

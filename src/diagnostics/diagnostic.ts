@@ -81,4 +81,6 @@ export function sink(): Sink {
 }
 
 /** What a step yields that can go wrong by its user's doing: a value, or the diagnostics that say why there is none. */
-export type Outcome<T> = { readonly ok: true; readonly value: T; readonly diagnostics: readonly Diagnostic[] } | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+export type Outcome<T> =
+  | { readonly ok: true; readonly value: T; readonly diagnostics: readonly Diagnostic[] }
+  | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
