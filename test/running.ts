@@ -28,14 +28,14 @@ export function zooModel(name: string, options: { readonly set?: Readonly<Record
 }
 
 /** The target of that name. */
-export function targetOf(name: 'ort' | 'portable'): Target {
+export function targetOf(name: 'ort' | 'portable' | 'webgpu'): Target {
   const target = targets.get(name);
   if (!target) throw new Error(`no target ${name}`);
   return target;
 }
 
 /** A session on a model, prepared for a target. */
-export async function open(found: Found, target: 'ort' | 'portable', options: Partial<PrepareOptions> = {}): Promise<Session> {
+export async function open(found: Found, target: 'ort' | 'portable' | 'webgpu', options: Partial<PrepareOptions> = {}): Promise<Session> {
   const executable = must(await prepare(found, { target: targetOf(target), version: 'test', ...options }));
   return must(await openSession(executable));
 }

@@ -32,7 +32,7 @@ export function addFindingOptions(command: Command): Command {
 
 /** The option that picks a target. */
 export function targetOption(): Option {
-  return new Option('--target <TARGET>', 'what the graph is for').choices(['ort', 'portable']).default('ort');
+  return new Option('--target <TARGET>', 'what the graph is for').choices(['ort', 'portable', 'webgpu']).default('ort');
 }
 
 /** The option that seeds random numbers. */

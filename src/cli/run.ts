@@ -72,8 +72,12 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
     terminal.signal.addEventListener('abort', stop, { once: true });
     try {
       terminal.signal.throwIfAborted();
-      if (options.inputs === undefined) return await writeTexts(terminal, session, options, diagnostics, next);
-      return await compute(terminal, session, options.inputs, options, diagnostics);
+      const said = [...diagnostics, ...opened.diagnostics];
+      if (options.inputs === undefined) {
+        printDiagnostics(terminal, options.json ? [] : opened.diagnostics);
+        return await writeTexts(terminal, session, options, options.json ? said : diagnostics, next);
+      }
+      return await compute(terminal, session, options.inputs, options, said);
     } finally {
       terminal.signal.removeEventListener('abort', stop);
       await session.close();
@@ -105,7 +109,7 @@ async function executableOf(
     if (!causal && options.inputs === undefined)
       throw new Refusal(diagnose('cannot-generate', { reason: 'it has no causal attention' }, { fixes: [{ text: 'give its inputs in a file: --inputs FILE.json' }] }));
     const bar = progress(terminal, 'making weights', options);
-    const lowering = await loweringOf(options.ep === 'webgpu' ? 'portable' : options.target);
+    const lowering = await loweringOf(options.ep === 'webgpu' ? options.ep : options.target);
     const ready = await prepare(found, {
       target: lowering,
       ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),

@@ -14,6 +14,8 @@ export type Form = (typeof forms)[number];
 export interface Executable {
   readonly model: ModelPlace;
   readonly form: Form;
+  /** Set where it was made for a device: every node is to run there, and results of these names stay there between steps. */
+  readonly device?: { readonly kept: readonly string[] };
   /** False for models that read a text from both sides and so cannot continue one; not known where left out. */
   readonly causal?: boolean;
   /** The most tokens it can look at, prompt and continuation together. */

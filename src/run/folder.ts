@@ -44,6 +44,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
   const executable = (name: string, form: Executable['form']): Executable => ({
     model: { kind: 'file', path: join(folder, name) },
     form,
+    ...(manifest.target === 'webgpu' ? { device: { kept: manifest.outputs.map(({ name: output }) => output).filter((output) => output.startsWith('present.')) } } : {}),
     tokenizer: tokenizerOf(folder, manifest),
     stop,
     ...(context === undefined ? {} : { context }),

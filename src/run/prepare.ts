@@ -47,7 +47,22 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   }
   const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version: options.version, place: placed.value.place });
   const dataFolder = temporary?.path ?? dataFolderOf(plan.files, found.folder);
-  return { ok: true, value: { ...facts.value, model: { kind: 'bytes', bytes, dataFolder }, form: form === 'chunk' ? 'loop' : form, dispose }, diagnostics: lowered.diagnostics };
+  return {
+    ok: true,
+    value: {
+      ...facts.value,
+      model: { kind: 'bytes', bytes, dataFolder },
+      form: form === 'chunk' ? 'loop' : form,
+      ...(target.device ? { device: { kept: keptBy(graph) } } : {}),
+      dispose,
+    },
+    diagnostics: lowered.diagnostics,
+  };
+}
+
+/** The results that are fed back at the next step. */
+function keptBy({ outputs }: Graph): readonly string[] {
+  return outputs.map(({ name }) => name).filter((name) => name.startsWith('present.'));
 }
 
 /** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */

@@ -1,7 +1,7 @@
 /** What the main thread and the worker of a session say to each other. */
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import type { Form, ModelPlace, Provider } from './executable.ts';
+import type { Executable, Form, ModelPlace, Provider } from './executable.ts';
 import type { SampleSettings } from './sample.ts';
 import type { Port, Tensor } from './tensor.ts';
 
@@ -12,6 +12,8 @@ export interface Opening {
   readonly model: ModelPlace;
   readonly form: Form;
   readonly provider: Provider;
+  /** As in `Executable`. */
+  readonly device?: Executable['device'];
   /** Threads of one op; onnxruntime's own choice where left out. */
   readonly threads?: number;
 }
@@ -45,7 +47,7 @@ export type Request =
   | { readonly kind: 'close' };
 
 export type Reply =
-  | { readonly kind: 'opened'; readonly inputs: readonly Port[]; readonly outputs: readonly Port[] }
+  | { readonly kind: 'opened'; readonly inputs: readonly Port[]; readonly outputs: readonly Port[]; readonly diagnostics: readonly Diagnostic[] }
   | { readonly kind: 'unopened'; readonly diagnostics: readonly Diagnostic[] }
   | { readonly kind: 'result'; readonly id: number; readonly outputs: Tensors }
   /** Tokens of some steps, step by step, a token for each row; -1 where a row has ended. */

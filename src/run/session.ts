@@ -45,8 +45,8 @@ interface Waiting {
 
 /** Loads a model in a worker of its own. */
 export async function openSession(executable: Executable, { provider = 'cpu', threads }: SessionOptions = {}): Promise<Outcome<Session>> {
-  const { model, form } = executable;
-  const worker = startWorker({ model, form, provider, ...(threads === undefined ? {} : { threads }) });
+  const { model, form, device } = executable;
+  const worker = startWorker({ model, form, provider, ...(device && provider !== 'cpu' ? { device } : {}), ...(threads === undefined ? {} : { threads }) });
   const waiting = new Map<number, Waiting>();
   let lost: readonly Diagnostic[] | undefined;
   let closed: Promise<void> | undefined;
@@ -100,7 +100,7 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
   worker.unref();
   return {
     ok: true,
-    diagnostics: [],
+    diagnostics: opened.diagnostics,
     value: {
       executable,
       inputs: opened.inputs,

@@ -3,7 +3,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { DType } from '../graph/type.ts';
 import { decode } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
@@ -53,6 +53,13 @@ function hold(tensor: OrtTensor): Held {
   return { kind: 'held', value: tensor, release: () => tensor.location === 'gpu-buffer' && tensor.dispose() };
 }
 
+/** A loaded model: which results stay on the device, and what is to be said of it. */
+interface Opened {
+  readonly session: InferenceSession;
+  readonly kept: ReadonlySet<string>;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
 function engineOf(session: InferenceSession): Engine {
   return {
     inputs: session.inputMetadata.map(portOf),
@@ -72,20 +79,40 @@ function engineOf(session: InferenceSession): Engine {
   };
 }
 
-async function open({ model, form, provider, threads }: Opening): Promise<InferenceSession> {
-  const options: InferenceSession.SessionOptions = {
-    executionProviders: [provider],
-    logSeverityLevel: silent,
-    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-    ...(model.kind === 'bytes' ? { extra: { session: { model_external_initializers_file_folder_path: model.dataFolder } } } : {}),
+/** What onnxruntime says where a node has no kernel on the device. */
+const leavesDevice = /fallback to CPU EP has been explicitly disabled/;
+
+async function open({ model, form, provider, device, threads }: Opening): Promise<Opened> {
+  const create = (kept: readonly string[], everyNode: boolean): Promise<InferenceSession> => {
+    const options: InferenceSession.SessionOptions = {
+      executionProviders: [provider],
+      logSeverityLevel: silent,
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+      ...(kept.length === 0 ? {} : { preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, 'gpu-buffer' as const])) }),
+      extra: {
+        session: {
+          ...(everyNode ? { disable_cpu_ep_fallback: '1' } : {}),
+          ...(model.kind === 'bytes' ? { model_external_initializers_file_folder_path: model.dataFolder } : {}),
+        },
+      },
+    };
+    return model.kind === 'bytes' ? InferenceSession.create(model.bytes, options) : InferenceSession.create(model.path, options);
   };
-  const create = (more: InferenceSession.SessionOptions): Promise<InferenceSession> =>
-    model.kind === 'bytes' ? InferenceSession.create(model.bytes, { ...options, ...more }) : InferenceSession.create(model.path, { ...options, ...more });
-  const session = await create({});
-  const kept = provider === 'webgpu' && form === 'step' ? session.outputNames.filter((name) => name.startsWith('present.')) : [];
-  if (kept.length === 0) return session;
+  if (provider !== 'webgpu') return { session: await create([], false), kept: new Set(), diagnostics: [] };
+  if (device) {
+    const kept = new Set(device.kept);
+    try {
+      return { session: await create(device.kept, true), kept, diagnostics: [] };
+    } catch (error) {
+      if (!leavesDevice.test(String(error))) throw error;
+      return { session: await create(device.kept, false), kept, diagnostics: [diagnose('partly-on-cpu', {})] };
+    }
+  }
+  const session = await create([], false);
+  const kept = form === 'step' ? session.outputNames.filter((name) => name.startsWith('present.')) : [];
+  if (kept.length === 0) return { session, kept: new Set(), diagnostics: [] };
   await session.release();
-  return create({ preferredOutputLocation: Object.fromEntries(kept.map((name) => [name, 'gpu-buffer'])) });
+  return { session: await create(kept, false), kept: new Set(kept), diagnostics: [] };
 }
 
 /** Why the provider cannot be used, where that can be known before anything is loaded. */
@@ -108,11 +135,11 @@ function tell(reply: Reply, transfer: ArrayBuffer[] = []): void {
 const complete = new Map<number, Set<number>>();
 let closing = false;
 
-async function serve(engine: Engine, form: Opening['form'], request: Extract<Request, { readonly kind: 'run' | 'decode' }>): Promise<void> {
+async function serve(engine: Engine, kept: ReadonlySet<string>, form: Opening['form'], request: Extract<Request, { readonly kind: 'run' | 'decode' }>): Promise<void> {
   const { id } = request;
   try {
     if (request.kind === 'run') {
-      const { read } = await engine.run(request.feeds, request.wanted ?? engine.outputs.map(({ name }) => name));
+      const { read } = await engine.run(request.feeds, request.wanted ?? engine.outputs.map(({ name }) => name).filter((name) => !kept.has(name)));
       const { tensors, buffers } = detached(read);
       tell({ kind: 'result', id, outputs: tensors }, buffers);
       return;
@@ -135,12 +162,13 @@ async function main(opening: Opening): Promise<void> {
   env.logLevel = 'fatal';
   const missing = absent(opening);
   if (missing) return tell({ kind: 'unopened', diagnostics: [missing] });
-  let session: InferenceSession;
+  let opened: Opened;
   try {
-    session = await open(opening);
+    opened = await open(opening);
   } catch (error) {
     return tell({ kind: 'unopened', diagnostics: [cannotLoad(error, opening.provider)] });
   }
+  const { session, kept, diagnostics } = opened;
   const engine = engineOf(session);
   let queue: Promise<void> = Promise.resolve();
   port?.on('message', (request: Request) => {
@@ -148,9 +176,9 @@ async function main(opening: Opening): Promise<void> {
     else if (request.kind === 'close') {
       closing = true;
       queue = queue.then(() => session.release()).then(() => tell({ kind: 'closed' }));
-    } else queue = queue.then(() => serve(engine, opening.form, request));
+    } else queue = queue.then(() => serve(engine, kept, opening.form, request));
   });
-  tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs });
+  tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs, diagnostics });
 }
 
 await main(workerData as Opening);

@@ -34,6 +34,8 @@ export interface DeviceTools {
   narrow(one: Value): Value;
   /** Writes the node as it is. */
   write(call: Call): readonly Value[];
+  /** Says what type a value without one has. */
+  assume(one: Value, type: TensorType): void;
 }
 
 /** A builder for a device, with what stands at its borders. */
@@ -51,7 +53,9 @@ export interface Device {
 export const largestInteger = 1 << 20;
 
 /** Ports that take 64-bit indices as they are; every other one gets 32 bits. */
-const indexPorts: Readonly<Record<string, number>> = { Gather: 1, GatherElements: 1, GatherND: 1, ScatterElements: 1, ScatterND: 1 };
+const indexPorts: Readonly<Record<string, number>> = { Gather: 1, GatherElements: 1, GatherND: 1, RotaryEmbedding: 1, ScatterElements: 1, ScatterND: 1 };
+/** Ops whose indices must have 64 bits. */
+const wideOnly: ReadonlySet<string> = new Set(['GatherND', 'RotaryEmbedding', 'ScatterND']);
 /** The first port of axes and sizes, which are read by the CPU; all after it are too. */
 const sizePorts: Readonly<Record<string, number>> = {
   ...Object.fromEntries(['Reshape', 'Unsqueeze', 'Squeeze', 'Slice', 'Split', 'Expand', 'Tile', 'Pad', 'TopK', 'CumSum'].map((op) => [op, 1])),
@@ -75,17 +79,24 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
     const fitted = given.map((one, port) => {
       if (!one) return undefined;
       if (port >= sizesFrom) return settled(one);
-      if (indexPorts[op] === port) return wide.get(one) ?? one;
+      if (indexPorts[op] === port) return widened(wide.get(one) ?? one, wideOnly.has(op));
       return isWide(one) ? narrow(one) : one;
     });
     const results = plain.all(op, fitted, attrs, outputs, options);
-    const found = resultTypes(op, fitted.map((one, port) => one && { type: typeOf(one), sizes: vectors.get(given[port] ?? one) }), attrs, outputs);
+    const found = resultTypes(
+      op,
+      fitted.map((one, port) => one && { type: typeOf(one), sizes: vectors.get(given[port] ?? one) }),
+      attrs,
+      outputs,
+    );
     results.forEach((result, i) => {
       const type = found[i];
       if (type) types.set(result, type);
     });
     return results;
   };
+
+  const widened = (one: Value, needed: boolean): Value => (needed && typeOf(one)?.dtype === 'i32' ? plain.Cast(one, { to: onnxTypes.i64 }) : one);
 
   /** A vector of sizes as a node: those without a constant are asked for by shape, which leaves the device. */
   const settled = (one: Value): Value => {
@@ -96,20 +107,37 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
   const narrow = (one: Value): Value => {
     const known = narrowed.get(one);
     if (known || !isWide(one)) return known ?? one;
-    const made = vectors.has(one) && !open.has(keyOf(vectors.get(one) ?? [])) ? small(vectors.get(one) ?? []) : firstOf(write({ op: 'Gather', inputs: [integers(), one], attrs: { axis: 0 }, outputs: 1 }));
+    const made =
+      vectors.has(one) && !open.has(keyOf(vectors.get(one) ?? []))
+        ? small(vectors.get(one) ?? [])
+        : firstOf(write({ op: 'Gather', inputs: [integers(), one], attrs: { axis: 0 }, outputs: 1 }));
     narrowed.set(one, made);
     wide.set(made, one);
     return made;
   };
 
-  const small = (dims: readonly Dim[]): Value => plain.array(ndArray([dims.length], dims.map((size) => constant(size) ?? 0), 'i32'));
+  const small = (dims: readonly Dim[]): Value =>
+    plain.array(
+      ndArray(
+        [dims.length],
+        dims.map((size) => constant(size) ?? 0),
+        'i32',
+      ),
+    );
 
   /** 0, 1, 2, … as i32: reading a row of it is the one way from 64 bits to 32 that stays on the device. Runtimes fold it when they load. */
   let table: Value | undefined;
   const integers = (): Value => {
     if (table) return table;
     const side = Math.sqrt(largestInteger);
-    const count = (dims: readonly number[], step: number): Value => plain.array(ndArray(dims, Float64Array.from({ length: side }, (_, i) => i * step), 'i32'));
+    const count = (dims: readonly number[], step: number): Value =>
+      plain.array(
+        ndArray(
+          dims,
+          Float64Array.from({ length: side }, (_, i) => i * step),
+          'i32',
+        ),
+      );
     table = plain.Reshape(plain.Add(count([side, 1], side), count([1, side], 1)), plain.ints([-1]));
     types.set(table, { dtype: 'i32', dims: [dim(largestInteger)] });
     return table;
@@ -128,7 +156,10 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
     scalar: (given, dtype) => plain.scalar(given, dtype === 'i64' ? 'i32' : dtype),
     ints: (values) => {
       const made = plain.ints(values);
-      vectors.set(made, values.map((one) => dim(one)));
+      vectors.set(
+        made,
+        values.map((one) => dim(one)),
+      );
       return made;
     },
     size: (size) => {
@@ -146,7 +177,16 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
   };
   const onnx = withMethods(rest);
   const sizes = deviceSizes(inputs, onnx);
-  const tools: DeviceTools = { onnx, sizes, typeOf, sizesOf: (one) => one && vectors.get(one), countedBy: (one) => one && counts.get(one), narrow, write };
+  const tools: DeviceTools = {
+    onnx,
+    sizes,
+    typeOf,
+    sizesOf: (one) => one && vectors.get(one),
+    countedBy: (one) => one && counts.get(one),
+    narrow,
+    write,
+    assume: (one, type) => void types.set(one, type),
+  };
   return {
     onnx,
     typeOn: (type) => (type.dtype === 'i64' ? { ...type, dtype: 'i32' } : type),
@@ -154,7 +194,7 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
       const one = wide.get(before);
       if (one) wide.set(now, one);
     },
-    result: (one, type) => (type?.dtype === 'i64' && !isWide(one) ? (wide.get(one) ?? plain.Cast(one, { to: onnxTypes.i64 })) : one),
+    result: (one, type) => (type?.dtype === 'i64' && !isWide(one) ? widened(wide.get(one) ?? one, true) : one),
   };
 }
 

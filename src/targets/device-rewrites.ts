@@ -33,7 +33,9 @@ const mod: DeviceRewrite = ({ inputs: [a, b] }, { onnx }) => {
   return [rest(onnx.Add(rest(a), b))];
 };
 
-const logSoftmax: DeviceRewrite = ({ inputs: [x], attrs }, { onnx }) => [onnx.Sub(x, onnx.all('ReduceLogSumExp', [x, onnx.ints([Number(attrs['axis'] ?? -1)])], { keepdims: 1 }, 1)[0])];
+const logSoftmax: DeviceRewrite = ({ inputs: [x], attrs }, { onnx }) => [
+  onnx.Sub(x, onnx.all('ReduceLogSumExp', [x, onnx.ints([Number(attrs['axis'] ?? -1)])], { keepdims: 1 }, 1)[0]),
+];
 
 const cast: DeviceRewrite = (call, { typeOf, narrow, write }) => {
   const [x] = call.inputs;
@@ -51,14 +53,17 @@ const range: DeviceRewrite = ({ inputs: [, limit] }, { sizes, countedBy }) => {
 };
 
 /** To sizes that are known at most for one axis, or that the axis had before: 0 keeps it, -1 is the rest. */
-const reshape: DeviceRewrite = (call, { onnx, typeOf, sizesOf, write }) => {
+const reshape: DeviceRewrite = (call, { onnx, typeOf, sizesOf, write, assume }) => {
   const [x, to] = call.inputs;
   const wanted = sizesOf(to);
   if (!wanted || wanted.every((size) => constant(size) !== undefined)) return undefined;
   const from = typeOf(x)?.dims ?? [];
   const sizes = wanted.map((size, i) => constant(size) ?? (from[i] && same(from[i], size) ? 0 : undefined));
-  if (sizes.filter((size) => size === undefined).length > 1) { console.error("RESHAPE", x?.name, from, wanted); return undefined; }
-  return write({ ...call, inputs: [x, onnx.ints(sizes.map((size) => size ?? -1))] });
+  if (sizes.filter((size) => size === undefined).length > 1) return undefined;
+  const results = write({ ...call, inputs: [x, onnx.ints(sizes.map((size) => size ?? -1))] });
+  const dtype = typeOf(x)?.dtype;
+  for (const one of results) if (dtype) assume(one, { dtype, dims: wanted });
+  return results;
 };
 
 /** By broadcasting over what has the wanted sizes. */

@@ -1,6 +1,6 @@
 /** Sizes that are known only at run time, counted on a device: from ones along an axis of an input, since asking for a shape is work of the CPU. */
 
-import { constant, type Dim, same, subtract, symbol, symbolsOf } from '../graph/dim.ts';
+import { constant, type Dim, same, show, subtract, symbol, symbolsOf } from '../graph/dim.ts';
 import type { Value } from '../graph/graph.ts';
 import { ndArray } from '../graph/nd-array.ts';
 import type { Onnx } from '../graph/onnx.ts';
@@ -42,7 +42,7 @@ export function deviceSizes(inputs: readonly Value[], onnx: Onnx): DeviceSizes {
 
   function numbers(size: Dim): Value | undefined {
     const all = ones(size);
-    return all && share(`numbers ${all.name} ${constant(size)}`, () => onnx.Cast(onnx.Sub(onnx.CumSum(all, onnx.scalar(0, 'i32')), onnx.scalar(1)), { to: onnxTypes.i32 }));
+    return all && share(`numbers ${show(size)}`, () => onnx.Cast(onnx.Sub(onnx.CumSum(all, onnx.scalar(0, 'i32')), onnx.scalar(1)), { to: onnxTypes.i32 }));
   }
 
   function count(size: Dim): Value | undefined {
@@ -51,9 +51,10 @@ export function deviceSizes(inputs: readonly Value[], onnx: Onnx): DeviceSizes {
     const direct = axes.find((one) => same(one.size, size) && !isCache(one.input));
     if (direct) {
       const all = ones(size);
-      return all && share(`count ${all.name}`, () => onnx.Cast(onnx.ReduceSum(all, onnx.ints([0]), { keepdims: 0 }), { to: onnxTypes.i32 }));
+      return all && share(`count ${show(size)}`, () => onnx.Cast(onnx.ReduceSum(all, onnx.ints([0]), { keepdims: 0 }), { to: onnxTypes.i32 }));
     }
-    const [whole, part] = axes.flatMap((a) => axes.map((b) => [a, b] as const)).find(([a, b]) => !isCache(a.input) && !isCache(b.input) && same(subtract(a.size, b.size), size)) ?? [];
+    const [whole, part] =
+      axes.flatMap((a) => axes.map((b) => [a, b] as const)).find(([a, b]) => !isCache(a.input) && !isCache(b.input) && same(subtract(a.size, b.size), size)) ?? [];
     if (whole && part) return difference(count(whole.size), count(part.size));
     return symbolsOf(size).length > 1 || !same(size, symbol(symbolsOf(size)[0] ?? '')) ? computed(size) : undefined;
   }
@@ -62,7 +63,8 @@ export function deviceSizes(inputs: readonly Value[], onnx: Onnx): DeviceSizes {
 
   function computed(size: Dim): Value | undefined {
     const terms = size.terms.map(({ numerator, denominator, powers }): Value | undefined => {
-      const factors = (sign: number): readonly (Value | undefined)[] => powers.flatMap(([name, power]) => (power * sign > 0 ? Array<Value | undefined>(power * sign).fill(count(symbol(name))) : []));
+      const factors = (sign: number): readonly (Value | undefined)[] =>
+        powers.flatMap(([name, power]) => (power * sign > 0 ? Array<Value | undefined>(power * sign).fill(count(symbol(name))) : []));
       const above = factors(1).reduce((all, one) => all && one && onnx.Mul(all, one), onnx.scalar(numerator, 'i32') as Value | undefined);
       return [...factors(-1), ...(denominator === 1 ? [] : [onnx.scalar(denominator, 'i32')])].reduce((all, one) => all && one && onnx.Div(all, one), above);
     });

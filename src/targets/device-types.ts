@@ -116,7 +116,10 @@ const top: Rule = ([x, k]) => {
   const [count] = k?.sizes ?? [];
   if (!x?.type || !count) return [];
   const dims = [...x.type.dims.slice(0, -1), count];
-  return [{ dtype: x.type.dtype, dims }, { dtype: 'i64', dims }];
+  return [
+    { dtype: x.type.dtype, dims },
+    { dtype: 'i64', dims },
+  ];
 };
 
 const largest: Rule = ([x], attrs) => {
@@ -135,7 +138,10 @@ const rules: Readonly<Record<string, Rule>> = {
   ...each(['Equal', 'Less', 'LessOrEqual', 'Greater', 'GreaterOrEqual'], broadcast([0, 1], 0, 'bool')),
   Where: broadcast([0, 1, 2], 1),
   ...each(['Abs', 'Ceil', 'Clip', 'Cos', 'CumSum', 'Erf', 'Exp', 'FastGelu', 'Floor', 'Gelu', 'Identity', 'LayerNormalization', 'Log', 'Neg', 'Not', 'QuickGelu'], first),
-  ...each(['Reciprocal', 'Relu', 'RotaryEmbedding', 'ScatterElements', 'ScatterND', 'Sigmoid', 'SimplifiedLayerNormalization', 'Sin', 'Softmax', 'Softplus', 'Sqrt', 'Tanh', 'Trilu'], first),
+  ...each(
+    ['Reciprocal', 'Relu', 'RotaryEmbedding', 'ScatterElements', 'ScatterND', 'Sigmoid', 'SimplifiedLayerNormalization', 'Sin', 'Softmax', 'Softplus', 'Sqrt', 'Tanh', 'Trilu'],
+    first,
+  ),
   ...each(['ReduceMax', 'ReduceMean', 'ReduceMin', 'ReduceProd', 'ReduceSum', 'ReduceLogSumExp'], reduce),
   MatMul: matmul,
   Reshape: reshape,

@@ -1,14 +1,15 @@
 /** Lowers a graph of moec's ops to one of ONNX nodes: each op by its standard lowering, or by what the target does better. */
 
 import { Bug } from '../diagnostics/bug.ts';
-import { graphBuilder } from '../graph/builder.ts';
+import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
-import { type Graph, type Node, type Value, value, type Weight } from '../graph/graph.ts';
+import { type Graph, type Node, type Unit, type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import type { TensorType } from '../graph/type.ts';
 import { removeDead } from '../passes/drop-dead.ts';
 import { expertWeights } from '../passes/expert-weights.ts';
 import { removeDuplicates } from '../passes/share-duplicates.ts';
+import type { Device } from './device-builder.ts';
 import { onnxBuilder } from './onnx-builder.ts';
 import { type Storage, storeWeights } from './store.ts';
 import type { LoweringContext, Target } from './target.ts';
@@ -19,28 +20,55 @@ interface Run {
   readonly storage: Storage;
   /** Stand-ins that carry a type, for values that lowerings made without one. */
   readonly typed: Map<Value, Value>;
+  readonly device: Device | undefined;
   readonly transposes: Map<Value, Value>;
   path: string;
+  /** The layer whose nodes are being lowered, where viewers are shown it as one. */
+  unit: Unit | undefined;
 }
 
 /** The same meaning in nodes of ONNX alone. */
 export function lowerGraph(graph: Graph, target: Target, storage: Storage): Graph {
-  const run: Run = { target, storage, typed: new Map(), transposes: new Map(), path: '' };
   const build = graphBuilder();
-  const onnx = onnxBuilder(build, target.opset, graph.inputs, () => run.path);
+  const plain = onnxBuilder(
+    ofUnit(build, () => run.unit),
+    target.opset,
+    graph.inputs,
+    () => run.path,
+  );
+  const device = target.device?.(plain, graph.inputs);
+  const run: Run = { target, storage, typed: new Map(), device, transposes: new Map(), path: '', unit: undefined };
+  const onnx = device?.onnx ?? plain;
   const became = new Map<Value, Value>();
-  const weights = store(graph.weights, became, onnx, run);
+  const weights = store(graph.weights, became, plain, { ...run, device: undefined });
   const experts = expertWeights(graph);
   const context = contextOf(onnx, run, (lifted, e) => experts.weightOf(lifted, e), became);
   lowerNodes(graph.nodes, became, context, run);
+  const resultOf = (old: Value): Value => {
+    const now = became.get(old) ?? old;
+    return device?.result(now, old.type) ?? now;
+  };
   const lowered = build.finish({
     name: graph.name,
     ...(graph.doc === undefined ? {} : { doc: graph.doc }),
     inputs: graph.inputs,
-    outputs: graph.outputs.map((output) => ({ name: output.name, value: became.get(output.value) ?? output.value })),
+    outputs: graph.outputs.map((output) => ({ name: output.name, value: resultOf(output.value) })),
     weights,
   });
   return removeDead(removeDuplicates(replaceValues(lowered, run.typed)));
+}
+
+/** A builder whose nodes of ONNX belong to the layer being lowered. */
+function ofUnit(build: GraphBuilder, current: () => Unit | undefined): GraphBuilder {
+  return {
+    ...build,
+    foreign(op, inputs, attrs, outputs, bodies) {
+      const unit = current();
+      const made = outputs.map(({ name, type }) => value(name, type));
+      build.push({ op, inputs, outputs: made, attrs, ...(bodies ? { bodies } : {}), ...(unit ? { unit } : {}) });
+      return made;
+    },
+  };
 }
 
 /** Lays out weights; `became` learns what stands for them. */
@@ -56,10 +84,11 @@ function store(weights: readonly Weight[], became: Map<Value, Value>, onnx: Onnx
   return stored.weights;
 }
 
-function withType(lowered: Value, type: TensorType | undefined, { typed }: Run): Value {
+function withType(lowered: Value, type: TensorType | undefined, { typed, device }: Run): Value {
   if (lowered.type || !type) return lowered;
-  const known = typed.get(lowered) ?? value(lowered.name, type);
+  const known = typed.get(lowered) ?? value(lowered.name, device?.typeOn(type) ?? type);
   typed.set(lowered, known);
+  device?.alias(known, lowered);
   return known;
 }
 
@@ -95,6 +124,7 @@ function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: 
   const of = (old: Value): Value => became.get(old) ?? old;
   for (const node of nodes) {
     run.path = node.outputs[0]?.name ?? node.op.name;
+    run.unit = node.unit;
     const moved: Node = { ...node, inputs: node.inputs.map((one) => one && of(one)) };
     const results = lowerNode(node, moved, context, run);
     node.outputs.forEach((old, i) => {
@@ -110,7 +140,11 @@ function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: 
 
 function lowerNode(old: Node, node: Node, context: LoweringContext, { target }: Run): readonly Value[] {
   const { onnx } = context;
-  if (node.op.foreign) return onnx.all(node.op.foreign.type, node.inputs, node.attrs as never, node.outputs.length, { domain: node.op.foreign.domain, ...(node.bodies ? { bodies: node.bodies } : {}) });
+  if (node.op.foreign)
+    return onnx.all(node.op.foreign.type, node.inputs, node.attrs as never, node.outputs.length, {
+      domain: node.op.foreign.domain,
+      ...(node.bodies ? { bodies: node.bodies } : {}),
+    });
   if (node.op === constant) return node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
   return target.lowerings.get(node.op.name)?.(node, context, old) ?? node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
 }

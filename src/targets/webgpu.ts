@@ -3,6 +3,7 @@
 import { deviceBuilder } from './device-builder.ts';
 import type { Target } from './target.ts';
 import { normByOp, siluByOp } from './webgpu-fused.ts';
+import { ropeByOp } from './webgpu-rope.ts';
 
 export const webgpu: Target = {
   name: 'webgpu',
@@ -12,9 +13,11 @@ export const webgpu: Target = {
   ir: 10,
   domains: { 'com.microsoft': 1 },
   controlFlow: false,
+  functions: false,
   device: deviceBuilder,
   lowerings: new Map([
     ['rms_norm', normByOp],
+    ['rope', ropeByOp],
     ['silu', siluByOp],
   ]),
 };

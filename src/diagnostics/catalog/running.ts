@@ -26,6 +26,14 @@ driver with Vulkan, Metal or Direct3D 12. \`cuda\` is a download of its own, for
 wrong: \`moec run llama.moe --ep cuda\` with only the CPU package
 right: \`ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node\`, then the same; or \`--ep cpu\``,
   },
+  'partly-on-cpu': {
+    severity: 'warning',
+    message: text`some of the model has no kernel on the device and runs on the CPU`,
+    explanation: `onnxruntime's WebGPU provider lacks a few ops and 64-bit integers. \`--target webgpu\` writes models around that; where an op of the
+model still has no kernel there, its numbers travel to the CPU and back at every step, which costs more than the op.
+wrong: a pick whose number is an input: \`top(x, k)\` with k given at run time
+right: \`top(x, 2)\``,
+  },
   'session-ended': {
     severity: 'error',
     message: text`the session ended before it was done: ${'reason'}`,

@@ -1,0 +1,120 @@
+/** The target `webgpu` on a GPU made of software (SwiftShader, as Debian's chromium brings it): no node left to the CPU, the logits of the CPU. */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import { planCompile, writeCompiled } from '../../src/run/compile.ts';
+import type { Found } from '../../src/run/find-model.ts';
+import { integers, numbersOf } from '../../src/run/tensor.ts';
+import { makeBert, makeLlama } from '../checkpoints.ts';
+import { repository } from '../repository.ts';
+import { checkpointModel, must, open, targetOf, zooModel } from '../running.ts';
+
+const driver = '/usr/lib/chromium/vk_swiftshader_icd.json';
+const hasDriver = existsSync(driver);
+if (!hasDriver) console.warn(`no test of the target webgpu: there is no ${driver} (apt-get install chromium libvulkan1)`);
+const environment = { ...process.env, VK_ICD_FILENAMES: driver, XDG_RUNTIME_DIR: tmpdir() };
+const root = mkdtempSync(join(tmpdir(), 'moec-webgpu-'));
+/** The largest difference over the largest number. */
+const tolerance = 1e-3;
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+interface Case {
+  readonly name: string;
+  readonly found: () => Found;
+  readonly decodes: boolean;
+  readonly vocabulary: number;
+}
+
+const cases: readonly Case[] = [
+  { name: 'llama', found: () => checkpointModel(makeLlama(join(root, 'llama-checkpoint'))), decodes: true, vocabulary: 258 },
+  { name: 'llama with heads of 16', found: () => checkpointModel(makeLlama(join(root, 'llama16'), { config: { hidden_size: 64 } })), decodes: true, vocabulary: 258 },
+  {
+    name: 'mistral with a window',
+    found: () => zooModel('llama', { model: 'Llama', set: { V: '67', D: '32', H: '48', L: '2', N: '4', G: '2', window: '4' } }),
+    decodes: true,
+    vocabulary: 67,
+  },
+  { name: 'gpt2', found: () => zooModel('gpt2', { set: { V: '67', D: '32', H: '64', L: '2', N: '4', P: '40' } }), decodes: true, vocabulary: 67 },
+  { name: 'bert', found: () => checkpointModel(makeBert(join(root, 'bert-checkpoint'))), decodes: false, vocabulary: 31 },
+];
+
+describe.runIf(hasDriver).each(cases)('$name on WebGPU', ({ name, found: find, decodes, vocabulary }) => {
+  const length = 9;
+  const rows = [0, 1].map((row) => Array.from({ length }, (_, i) => 1 + ((i * 7 + row * 11) % (vocabulary - 1))));
+  const feeds = {
+    input_ids: rows,
+    attention_mask: rows.map((row, at) => row.map((_, i) => (at === 1 && i > 6 ? 0 : 1))),
+    token_type_ids: rows.map((row) => row.map((_, i) => (i > 4 ? 1 : 0))),
+    position_ids: rows.map((row) => row.map((_, i) => i)),
+  };
+
+  test('prefill and steps agree with the CPU', async () => {
+    const folder = join(root, name.replaceAll(' ', '-'));
+    const found = find();
+    for (const form of decodes ? ['whole', 'step'] : ['whole']) {
+      mkdirSync(join(folder, form), { recursive: true });
+      const plan = must(await planCompile(found, { target: targetOf('webgpu'), whole: form === 'whole', generate: false, placing: 'written', version: 'test' }));
+      must(await writeCompiled(plan, join(folder, form)));
+    }
+    writeFileSync(join(folder, 'feeds.json'), JSON.stringify(feeds));
+    const wanted = await onCpu(found);
+    const results = inChild(folder);
+    for (const [result, numbers] of Object.entries(wanted)) expect(difference(results[result], numbers), result).toBeLessThan(tolerance);
+    if (!decodes) return;
+    expect(difference(results['prefill'], wanted['logits'])).toBeLessThan(tolerance);
+    expect(difference(results['stepped'], wanted['logits'])).toBeLessThan(tolerance);
+  });
+
+  /** The whole model by the target `ort`, on the CPU. */
+  async function onCpu(found: Found): Promise<Readonly<Record<string, Float64Array>>> {
+    const session = await open(found, 'ort', { form: 'whole' });
+    const given = Object.fromEntries(session.inputs.map(({ name: input }) => [input, integers([rows.length, length], (feeds[input as keyof typeof feeds] ?? []).flat())]));
+    const results = must(await session.run(given));
+    await session.close();
+    return Object.fromEntries(Object.entries(results).map(([result, tensor]) => [result, numbersOf(tensor)]));
+  }
+});
+
+describe.runIf(hasDriver)('moec run --ep webgpu', () => {
+  const command = (...args: readonly string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } =>
+    spawnSync('npx', ['tsx', join(repository, 'src/cli/main.ts'), 'run', ...args], { encoding: 'utf8', env: environment });
+
+  test('prompts of different lengths continue as on the CPU', () => {
+    const folder = makeLlama(join(root, 'for-run'), { config: { hidden_size: 64 } });
+    const args = [folder, '--prompt', 'Once upon a time', '--prompt', 'The', '--max-tokens', '12', '--json'];
+    const [cpu, gpu] = [command(...args), command(...args, '--ep', 'webgpu')];
+    expect(gpu.stderr.split('\n').filter((line) => !line.startsWith('npm '))).toEqual(['']);
+    const texts = ({ stdout }: { readonly stdout: string }): unknown => (JSON.parse(stdout) as { readonly texts: unknown }).texts;
+    expect(JSON.parse(gpu.stdout)).toMatchObject({ diagnostics: [] });
+    expect(texts(gpu)).toEqual(texts(cpu));
+  });
+
+  test('without an adapter it says so', () => {
+    const folder = makeLlama(join(root, 'without-adapter'));
+    const { status, stderr } = spawnSync('npx', ['tsx', join(repository, 'src/cli/main.ts'), 'run', folder, '--prompt', 'x', '--ep', 'webgpu'], {
+      encoding: 'utf8',
+      env: { ...environment, VK_ICD_FILENAMES: '/nowhere.json' },
+    });
+    expect(status).toBe(1);
+    expect(stderr).toContain('error[provider-missing]: webgpu cannot be used here');
+    expect(stderr).toContain('--ep cpu');
+  });
+});
+
+/** What the child computes. */
+function inChild(folder: string): Readonly<Record<string, readonly number[]>> {
+  const { status, stderr } = spawnSync('npx', ['tsx', fileURLToPath(new URL('webgpu-child.ts', import.meta.url)), folder], { encoding: 'utf8', env: environment });
+  if (status !== 0) throw new Error(stderr);
+  return JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as Readonly<Record<string, readonly number[]>>;
+}
+
+/** max|a − b| / max|b|. */
+function difference(found: readonly number[] | undefined, wanted: Float64Array | undefined): number {
+  if (!found || !wanted || found.length !== wanted.length) return Number.POSITIVE_INFINITY;
+  const largest = wanted.reduce((most, x) => Math.max(most, Math.abs(x)), 0);
+  return wanted.reduce((most, x, i) => Math.max(most, Number.isFinite(found[i]) ? Math.abs((found[i] ?? 0) - x) : Number.POSITIVE_INFINITY), 0) / largest;
+}
