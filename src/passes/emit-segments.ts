@@ -4,8 +4,7 @@ import { Bug } from '../diagnostics/bug.ts';
 import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { type Dim, same, symbol } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
-import { type Graph, type Value, value } from '../graph/graph.ts';
-import type { Attr } from '../graph/op.ts';
+import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
 import { segment } from '../ops/routing.ts';
 import { removeDead } from './drop-dead.ts';
 import { type Expert, NotPerToken } from './segments.ts';
@@ -76,7 +75,7 @@ function bodyOf(expert: Expert, rows: readonly RowArgument[], lead: readonly Dim
   };
   for (const node of expert.nodes) {
     try {
-      const results = build.add(node.op, node.inputs.map((one) => one && of(one)), fromTheEnd(node.attrs, node.inputs[0]?.type?.dims.length ?? 0), { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) });
+      const results = build.add(node.op, node.inputs.map((one) => one && of(one)), fromTheEnd(node), { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) });
       node.outputs.forEach((old, i) => became.set(old, results[i] ?? old));
     } catch (fault) {
       if (fault instanceof TypeFault) throw new NotPerToken(node, 'it cannot be computed for some tokens alone');
@@ -94,8 +93,9 @@ function rowsOf(one: Value, drop: number): Value {
   return value(one.name, { dtype: one.type.dtype, dims: [symbol(rowsName), ...one.type.dims.slice(drop)] });
 }
 
-/** Settings with axes counted from the end, which stay right when the tokens' axes become one. */
-function fromTheEnd(attrs: Readonly<Record<string, Attr>>, rank: number): typeof attrs {
+/** Settings with axes counted from the end, which stay right when the tokens' axes become one. A new axis is counted in the result. */
+function fromTheEnd({ op, attrs, inputs, outputs }: Node): Node['attrs'] {
   const { axis } = attrs;
-  return typeof axis === 'number' && axis >= 0 ? { ...attrs, axis: axis - rank } : attrs;
+  const [counted] = op.name === 'unsqueeze' ? outputs : inputs;
+  return typeof axis === 'number' && axis >= 0 ? { ...attrs, axis: axis - (counted?.type?.dims.length ?? 0) } : attrs;
 }
