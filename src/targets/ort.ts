@@ -3,6 +3,7 @@
 import { attendByOp } from './attention.ts';
 import { matmulByGemm } from './matmul.ts';
 import { guarded } from './mixture/guarded.ts';
+import { ropeByOp } from './rotation.ts';
 import type { Target } from './target.ts';
 
 export const ort: Target = {
@@ -12,5 +13,6 @@ export const ort: Target = {
   ir: 12,
   domains: {},
   controlFlow: true,
-  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['segment', guarded]]),
+  functions: true,
+  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['rope', ropeByOp], ['segment', guarded]]),
 };
