@@ -20,6 +20,7 @@ interface CompileOptions extends FindingOptions, OutputOptions {
   readonly target: string;
   readonly cache: boolean;
   readonly generate?: boolean;
+  readonly flatten?: boolean;
   readonly inPlace?: boolean;
   readonly link?: boolean;
   readonly dryRun?: boolean;
@@ -39,6 +40,7 @@ export function compile(cli: Cli): void {
     .addOption(targetOption())
     .option('--no-cache', 'write the model as it is, without a cache of keys and values')
     .option('--generate', 'write generate.onnx too: a whole generation in one run')
+    .option('--flatten', 'write no functions, for importers that cannot read them')
     .option('--in-place', "write beside the checkpoint's own files and use their bytes")
     .option('--link', "hard-link the checkpoint's files instead of writing data")
     .addOption(seedOption('for the random numbers of weights without a checkpoint'))
@@ -64,7 +66,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     const placing = placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
-    const settings = { target: lowering, whole: !options.cache, generate: options.generate ?? false, placing, version: version(), ...dump };
+    const settings = { target: lowering, whole: !options.cache, generate: options.generate ?? false, flatten: options.flatten ?? false, placing, version: version(), ...dump };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
     const planned = filesOf(plan.value);

@@ -7,6 +7,8 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { constant, show } from '../graph/dim.ts';
 import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
+import { flatten } from '../onnx/flatten.ts';
+import type { FunctionGraph } from '../onnx/functions.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
@@ -27,16 +29,27 @@ export interface CompileSettings {
   readonly whole: boolean;
   /** Write `generate.onnx` too: a whole generation in one run. */
   readonly generate: boolean;
+  /** Write no functions, for importers that cannot read them: their bodies stand where they are called. */
+  readonly flatten?: boolean;
   readonly placing: Placing;
   readonly version: string;
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
+}
+
+/** One graph of a compile, under the name of its file. */
+export interface CompiledGraph {
+  readonly file: string;
+  readonly form: Form;
+  readonly graph: Graph;
+  /** What the graph calls. */
+  readonly functions: readonly FunctionGraph[];
 }
 
 /** What a compile will write. */
 export interface CompilePlan {
   readonly found: Found;
   readonly settings: CompileSettings;
-  readonly graphs: readonly { readonly file: string; readonly form: Form; readonly graph: Graph }[];
+  readonly graphs: readonly CompiledGraph[];
   readonly weights: WeightPlan;
   /** Small files of the checkpoint that loaders want beside the model. */
   readonly companions: readonly string[];
@@ -65,12 +78,13 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   if (settings.generate) forms.push({ file: generateName, form: 'loop' });
   const diagnostics: Diagnostic[] = [];
   if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
-  const graphs: { file: string; form: Form; graph: Graph }[] = [];
+  const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
-    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
+    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
-    graphs.push({ file, form, graph: lowered.value.graph });
+    const { graph, functions } = lowered.value;
+    graphs.push(settings.flatten ? { file, form, graph: flatten(graph, functions), functions: [] } : { file, form, graph, functions });
   }
   const weights = planWeights(
     graphs.map(({ graph }) => graph),
@@ -103,7 +117,7 @@ export function filesOf(plan: CompilePlan): Outcome<readonly WrittenFile[]> {
   const files: WrittenFile[] = [
     ...(weights.written.length > 0 ? [{ name: dataFile, bytes: weights.layout.bytes, how: 'written', sha256: anyDigest } as const] : []),
     ...weights.files.map((file) => ({ name: basename(file), bytes: statSync(file).size, how: how[settings.placing] })),
-    ...plan.graphs.map(({ file, graph }) => ({ name: file, bytes: encode(graph, plan, place).length, how: 'written', sha256: anyDigest }) as const),
+    ...plan.graphs.map((one) => ({ name: one.file, bytes: encode(one, plan, place).length, how: 'written', sha256: anyDigest }) as const),
     ...copied(plan).map((name) => ({ name, bytes: statSync(join(found.folder ?? '', name)).size, how: 'copied', sha256: anyDigest }) as const),
   ];
   return { ok: true, value: [...files, { name: manifestName, bytes: encodeManifest(plan, facts.value, files).length, how: 'written' }], diagnostics: [] };
@@ -124,9 +138,9 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
   const steps: readonly (() => Promise<Outcome<WrittenFile>>)[] = [
     ...plan.weights.files.map((file) => () => bring(file, folder, settings.placing)),
     ...plan.graphs.map(
-      ({ file, graph }) =>
+      (one) =>
         () =>
-          write(join(folder, file), encode(graph, plan, place)),
+          write(join(folder, one.file), encode(one, plan, place)),
     ),
     ...copied(plan).map((name) => () => copy(join(found.folder ?? '', name), join(folder, name))),
     () => write(join(folder, manifestName), encodeManifest(plan, facts.value, files)),
@@ -139,9 +153,9 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
   return { ok: true, value: files, diagnostics: [] };
 }
 
-function encode(graph: Graph, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): Uint8Array {
+function encode({ graph, functions }: CompiledGraph, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): Uint8Array {
   const { target, version } = settings;
-  return exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version, place, ...(found.model.doc === undefined ? {} : { doc: found.model.doc }) });
+  return exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version, place, functions, ...(found.model.doc === undefined ? {} : { doc: found.model.doc }) });
 }
 
 async function write(file: string, bytes: Uint8Array, how: WrittenFile['how'] = 'written'): Promise<Outcome<WrittenFile>> {

@@ -3,6 +3,7 @@
 import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
 import { add, type Dim, same, show, substitute, symbol, symbolsOf } from '../graph/dim.ts';
 import { type Graph, type Value, value } from '../graph/graph.ts';
+import type { FunctionGraph } from '../onnx/functions.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
 import { batchSegmentsPass } from '../passes/batch-segments.ts';
@@ -17,6 +18,7 @@ import { simplify } from '../passes/simplify.ts';
 import { lowerGraph } from './lower.ts';
 import type { Storage } from './store.ts';
 import type { Target } from './target.ts';
+import { outlineUnits } from './units.ts';
 
 /** What the file computes. `whole`: the model as written. `step`: new tokens after a cache. `loop`: a whole generation in one run. `chunk`: some tokens of one, cache in and out. */
 export type Form = 'whole' | 'step' | 'loop' | 'chunk';
@@ -25,6 +27,8 @@ export interface LowerOptions {
   readonly target: Target;
   readonly form: Form;
   readonly storage: Storage;
+  /** Whether routers become functions, for targets that have them; their nodes stand in the graph where left out. */
+  readonly functions?: boolean;
   /** Called after every pass with its name. */
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
@@ -32,6 +36,8 @@ export interface LowerOptions {
 /** What a file will hold, before its weights are placed. */
 export interface Lowered {
   readonly graph: Graph;
+  /** What the graph calls. */
+  readonly functions: readonly FunctionGraph[];
   readonly target: Target;
   readonly form: Form;
 }
@@ -53,10 +59,11 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const passes = [...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
-  const lowered = lowerGraph(ready, target, options.storage);
+  const plain = lowerGraph(ready, target, options.storage);
+  const { graph: lowered, functions } = options.functions && target.functions ? outlineUnits(plain) : { graph: plain, functions: [] };
   const graph = form === 'loop' || form === 'chunk' ? addGenerateLoop(nameDims(lowered), { resume: form === 'chunk' }) : nameDims(lowered);
   options.dumpAfter?.('lower', graph);
-  return { ok: true, value: { graph, target, form }, diagnostics: found.all };
+  return { ok: true, value: { graph, functions, target, form }, diagnostics: found.all };
 }
 
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
@@ -67,7 +74,12 @@ function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagn
 
 /** Whether a model decodes: it takes `input_ids` and has a causal attention. */
 export function decodes(graph: Graph): boolean {
-  return graph.inputs.some(({ name }) => name === 'input_ids') && graph.nodes.some((node) => node.op.name === 'attend' && node.attrs['causal'] === true);
+  return graph.inputs.some(({ name }) => name === 'input_ids') && attendsCausally(graph);
+}
+
+/** Whether an attention sees only what came before, in the experts of a mixture too. */
+function attendsCausally({ nodes }: Graph): boolean {
+  return nodes.some((node) => (node.op.name === 'attend' && node.attrs['causal'] === true) || Object.values(node.bodies ?? {}).some(attendsCausally));
 }
 
 /** The form in which a model is run on a target: in chunks of a loop where it can be, stepped where it decodes, as written otherwise. */

@@ -10,5 +10,6 @@ export const portable: Target = {
   ir: 10,
   domains: {},
   controlFlow: false,
+  functions: false,
   lowerings: new Map([['matmul', matmulByGemm]]),
 };

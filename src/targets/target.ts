@@ -36,6 +36,8 @@ export interface Target {
   readonly domains: Readonly<Record<string, number>>;
   /** Whether `If` and `Loop` may be written. */
   readonly controlFlow: boolean;
+  /** Whether files for it may hold functions. */
+  readonly functions: boolean;
   /** What its runtime computes in place of what lowerings write; they write for it as they stand where left out. */
   readonly device?: (onnx: Onnx, inputs: readonly Value[]) => Device;
   /** Lowerings by op name. */

@@ -14,6 +14,7 @@ export const webgpu: Target = {
   domains: { 'com.microsoft': 1 },
   controlFlow: false,
   functions: false,
+  functions: false,
   device: deviceBuilder,
   lowerings: new Map([
     ['rms_norm', normByOp],
