@@ -19,7 +19,7 @@ beforeAll(async () => {
   makeLlama(join(scratch, 'llama'));
   makeBert(join(scratch, 'bert'));
   expect(await moec(['compile', 'llama', '-o', 'compiled'], { cwd: scratch })).toMatchObject({ code: 0 });
-});
+}, 60_000);
 afterAll(() => {
   if (before === undefined) delete process.env['TMPDIR'];
   else process.env['TMPDIR'] = before;
@@ -306,7 +306,11 @@ describe('Ctrl-C', () => {
     child.stdout.on('data', (text) => (out += String(text)));
     child.stderr.on('data', (text) => (err += String(text)));
     const inside = (): readonly string[] => readdirSync(place, { recursive: true, encoding: 'utf8' }).filter((name) => !name.startsWith('tsx'));
-    const watch = setInterval(() => begun(out, inside()) && child.kill('SIGINT'), 20);
+    const watch = setInterval(() => {
+      if (!begun(out, inside())) return;
+      clearInterval(watch);
+      child.kill('SIGINT');
+    }, 20);
     const [code] = await once(child, 'exit');
     clearInterval(watch);
     return { code, err, left: inside() };

@@ -48,7 +48,7 @@ describe('moec run', () => {
   it('writes the text to standard output, its speed and the next step to standard error', async () => {
     const { code, out, err } = await moec(['run', compiled, '--prompt', prompt, '--max-tokens', '6']);
     expect({ code, out }).toEqual({ code: 0, out: `${greedy}\n` });
-    expect(err).toMatch(/^5 tokens read, [\d.]+ a second; 6 written, [\d.]+ a second\nnext: moec client \S+\n$/);
+    expect(err).toMatch(/^(?:loading the model …\n)?5 tokens read, [\d.]+ a second; 6 written, [\d.]+ a second\nnext: moec client \S+\n$/);
   });
 
   it('reads the prompt from standard input, and ends at a stop text', async () => {

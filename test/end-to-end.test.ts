@@ -51,7 +51,7 @@ beforeAll(async () => {
   makeLlama(join(scratch, 'llama'));
   await done('compile', 'llama', '-o', 'ort', '--generate');
   await done('compile', 'llama', '-o', 'portable', '--target', 'portable');
-});
+}, 60_000);
 
 describe('one model', () => {
   const ways: readonly (readonly [string, readonly string[]])[] = [
@@ -80,7 +80,7 @@ describe('one model', () => {
     [continued] = await texts('llama', '-p', 'Once upon', ...greedy);
     [sampled] = await texts('llama', '-p', 'Once upon', ...drawn('7'));
     expect([continued?.tokens.length, sampled?.tokens.length]).toEqual([20, 20]);
-  });
+  }, 60_000);
 
   test.each(ways)('draws the same text through %s', async (_, [target = '', ...options]) => {
     expect(await texts(target, '-p', 'Once upon', ...drawn('7'), ...options)).toEqual([sampled]);
