@@ -14,7 +14,6 @@ export const webgpu: Target = {
   domains: { 'com.microsoft': 1 },
   controlFlow: false,
   functions: false,
-  functions: false,
   device: deviceBuilder,
   lowerings: new Map([
     ['rms_norm', normByOp],
