@@ -1,0 +1,53 @@
+/** The MoA paper's encoder and decoder against numpy, head by head, on random weights. */
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { evaluateGraph } from '../../src/graph/eval.ts';
+import { ndArray } from '../../src/graph/nd-array.ts';
+import type { Tensor } from '../../src/run/tensor.ts';
+import { sourceArray, sourceBytes } from '../../src/weights/source.ts';
+import { writeSafetensors } from '../../src/weights/write.ts';
+import { must, open, zooModel } from '../running.ts';
+import { difference, tolerance } from './agreement.ts';
+import { npyBytes, readNpy } from './npy.ts';
+
+const python = process.env['MOEC_PYTHON'] ?? 'python3';
+const root = mkdtempSync(join(tmpdir(), 'moec-moa-'));
+const sizes = { V: 61, D: 24, H: 40, L: 2, E: 5, W: 8, picked: 2 };
+const found = zooModel('moa', { seed: 5, set: Object.fromEntries(Object.entries(sizes).map(([name, size]) => [name, String(size)])) });
+const ids = (dims: readonly number[], of: (i: number) => number): Tensor => ({ dtype: 'i64', dims, data: BigInt64Array.from({ length: dims.reduce((all, size) => all * size, 1) }, (_, i) => BigInt(of(i))) });
+const feeds = {
+  input_ids: ids([2, 7], (i) => (i * 17 + 5) % 61),
+  attention_mask: ids([2, 7], (i) => (i < 11 ? 1 : 0)),
+  decoder_input_ids: ids([2, 5], (i) => (i * 29 + 3) % 61),
+};
+let wanted: Tensor;
+
+beforeAll(() => {
+  const { weights } = found.model.graph;
+  writeFileSync(join(root, 'config.json'), JSON.stringify({ ...sizes, eps: 1e-5 }));
+  writeSafetensors(join(root, 'model.safetensors'), weights.map(({ path, source }) => ({ name: path, dtype: source.dtype, dims: source.dims, bytes: sourceBytes(source, undefined) })));
+  for (const [name, tensor] of Object.entries(feeds)) writeFileSync(join(root, `in.${name}.npy`), npyBytes(tensor));
+  execFileSync(python, [fileURLToPath(new URL('moa.py', import.meta.url)), root], { stdio: 'pipe' });
+  wanted = readNpy(readFileSync(join(root, 'out.logits.npy')));
+});
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+test('by definition, in f64, it agrees', () => {
+  const { graph } = found.model;
+  const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
+  const arrays = Object.fromEntries(Object.entries(feeds).map(([name, { dims, data }]) => [name, ndArray(dims, Array.from(data as BigInt64Array, Number), 'i64')]));
+  const { logits } = evaluateGraph(graph, arrays, (path) => numbers.get(path) ?? ndArray([0], []));
+  expect(difference(logits && { dtype: 'f32', dims: logits.dims, data: Float32Array.from(logits.data) }, wanted)).toBeLessThan(1e-6);
+});
+
+test.each(['portable', 'ort'] as const)('on %s it agrees', async (target) => {
+  const session = await open(found, target, { form: 'whole' });
+  const { logits } = must(await session.run(feeds));
+  await session.close();
+  expect(difference(logits, wanted)).toBeLessThan(tolerance);
+});
