@@ -49,8 +49,8 @@ export interface Device {
   result(one: Value, type: TensorType | undefined): Value;
 }
 
-/** Integers up to here pass through a table to 32 bits: ids, masks and positions are read with it. */
-export const largestInteger = 1 << 20;
+/** Integers below this, and not below its negative, pass through a table to 32 bits: ids, masks and positions are read with it. */
+const largestInteger = 1 << 19;
 
 /** Ports that take 64-bit indices as they are; every other one gets 32 bits. */
 const indexPorts: Readonly<Record<string, number>> = { Gather: 1, GatherElements: 1, GatherND: 1, RotaryEmbedding: 1, ScatterElements: 1, ScatterND: 1 };
@@ -125,21 +125,15 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
       ),
     );
 
-  /** 0, 1, 2, … as i32: reading a row of it is the one way from 64 bits to 32 that stays on the device. Runtimes fold it when they load. */
+  /** 0, 1, 2, … and, counted from the end as indices below 0 are, -1, -2, … as i32. Reading a row of it is the one way from 64 bits to 32 that stays on the device. Runtimes fold it when they load. */
   let table: Value | undefined;
   const integers = (): Value => {
     if (table) return table;
-    const side = Math.sqrt(largestInteger);
-    const count = (dims: readonly number[], step: number): Value =>
-      plain.array(
-        ndArray(
-          dims,
-          Float64Array.from({ length: side }, (_, i) => i * step),
-          'i32',
-        ),
-      );
-    table = plain.Reshape(plain.Add(count([side, 1], side), count([1, side], 1)), plain.ints([-1]));
-    types.set(table, { dtype: 'i32', dims: [dim(largestInteger)] });
+    const side = Math.sqrt(2 * largestInteger);
+    const high = Float64Array.from({ length: side }, (_, i) => (i < side / 2 ? i : i - side) * side);
+    const low = Float64Array.from({ length: side }, (_, i) => i);
+    table = plain.Reshape(plain.Add(plain.array(ndArray([side, 1], high, 'i32')), plain.array(ndArray([1, side], low, 'i32'))), plain.ints([-1]));
+    types.set(table, { dtype: 'i32', dims: [dim(2 * largestInteger)] });
     return table;
   };
 
@@ -185,11 +179,11 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
     countedBy: (one) => one && counts.get(one),
     narrow,
     write,
-    assume: (one, type) => void types.set(one, type),
+    assume: (one, type) => void types.set(one, typeOn(type)),
   };
   return {
     onnx,
-    typeOn: (type) => (type.dtype === 'i64' ? { ...type, dtype: 'i32' } : type),
+    typeOn,
     alias(now, before) {
       const one = wide.get(before);
       if (one) wide.set(now, one);
@@ -197,6 +191,8 @@ export function deviceBuilder(plain: Onnx, inputs: readonly Value[]): Device {
     result: (one, type) => (type?.dtype === 'i64' && !isWide(one) ? widened(wide.get(one) ?? one, true) : one),
   };
 }
+
+const typeOn = (type: TensorType): TensorType => (type.dtype === 'i64' ? { ...type, dtype: 'i32' } : type);
 
 const keyOf = (dims: readonly Dim[]): string => dims.map(show).join(', ');
 

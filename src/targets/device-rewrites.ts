@@ -75,7 +75,8 @@ const expand: DeviceRewrite = ({ inputs: [x, to] }, { onnx, typeOf, sizesOf, siz
     const own = from[i - (wanted.length - from.length)];
     if (constant(size) === 1 || (own && same(own, size))) return [];
     const along = sizes.ones(size);
-    return [along && onnx.Unsqueeze(along, onnx.ints(wanted.map((_, axis) => axis).filter((axis) => axis !== i)))];
+    const others = wanted.map((_, axis) => axis).filter((axis) => axis !== i);
+    return [along && others.length > 0 ? onnx.Unsqueeze(along, onnx.ints(others)) : along];
   });
   if (ones.some((one) => one === undefined)) return undefined;
   const front = wanted.length - from.length;

@@ -1,10 +1,9 @@
 /** The target `webgpu` on a GPU made of software (SwiftShader, as Debian's chromium brings it): no node left to the CPU, the logits of the CPU. */
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { planCompile, writeCompiled } from '../../src/run/compile.ts';
 import type { Found } from '../../src/run/find-model.ts';
@@ -12,11 +11,8 @@ import { integers, numbersOf } from '../../src/run/tensor.ts';
 import { makeBert, makeLlama } from '../checkpoints.ts';
 import { repository } from '../repository.ts';
 import { checkpointModel, must, open, targetOf, zooModel } from '../running.ts';
+import { environment, hasDriver, program } from './swiftshader.ts';
 
-const driver = '/usr/lib/chromium/vk_swiftshader_icd.json';
-const hasDriver = existsSync(driver);
-if (!hasDriver) console.warn(`no test of the target webgpu: there is no ${driver} (apt-get install chromium libvulkan1)`);
-const environment = { ...process.env, VK_ICD_FILENAMES: driver, XDG_RUNTIME_DIR: tmpdir() };
 const root = mkdtempSync(join(tmpdir(), 'moec-webgpu-'));
 /** The largest difference over the largest number. */
 const tolerance = 1e-3;
@@ -107,7 +103,7 @@ describe.runIf(hasDriver)('moec run --ep webgpu', () => {
 
 /** What the child computes. */
 function inChild(folder: string): Readonly<Record<string, readonly number[]>> {
-  const { status, stderr } = spawnSync('npx', ['tsx', fileURLToPath(new URL('webgpu-child.ts', import.meta.url)), folder], { encoding: 'utf8', env: environment });
+  const { status, stderr } = spawnSync('npx', ['tsx', program('webgpu-child.ts'), folder], { encoding: 'utf8', env: environment });
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(readFileSync(join(folder, 'results.json'), 'utf8')) as Readonly<Record<string, readonly number[]>>;
 }
