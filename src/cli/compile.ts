@@ -21,6 +21,7 @@ interface CompileOptions extends FindingOptions, OutputOptions {
   readonly cache: boolean;
   readonly generate?: boolean;
   readonly flatten?: boolean;
+  readonly active?: boolean;
   readonly inPlace?: boolean;
   readonly link?: boolean;
   readonly dryRun?: boolean;
@@ -41,6 +42,7 @@ export function compile(cli: Cli): void {
     .option('--no-cache', 'write the model as it is, without a cache of keys and values')
     .option('--generate', 'write generate.onnx too: a whole generation in one run')
     .option('--flatten', 'write no functions, for importers that cannot read them')
+    .option('--active', 'take the number of experts that a token picks as an input')
     .option('--in-place', "write beside the checkpoint's own files and use their bytes")
     .option('--link', "hard-link the checkpoint's files instead of writing data")
     .addOption(seedOption('for the random numbers of weights without a checkpoint'))
@@ -66,7 +68,8 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     const placing = placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
-    const settings = { target: lowering, whole: !options.cache, generate: options.generate ?? false, flatten: options.flatten ?? false, placing, version: version(), ...dump };
+    const { cache, generate = false, flatten = false, active = false } = options;
+    const settings = { target: lowering, whole: !cache, generate, flatten, active, placing, version: version(), ...dump };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
     const planned = filesOf(plan.value);

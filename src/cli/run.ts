@@ -16,6 +16,7 @@ import type { Terminal } from './terminal.ts';
 export interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions, TextOptions {
   readonly inputs?: string;
   readonly full?: boolean;
+  readonly active?: number;
   readonly ep: Provider;
   readonly threads?: number;
   readonly target: string;
@@ -45,6 +46,7 @@ export function run(cli: Cli): void {
     .option('--seed <N>', 'draw the same text again (default: 0)', whole(0))
     .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
     .option('--full', 'print every number of large results')
+    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(0))
     .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <N>', 'threads to compute with', whole(1))
     .addOption(targetOption())
@@ -73,11 +75,13 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
     try {
       terminal.signal.throwIfAborted();
       const said = [...diagnostics, ...opened.diagnostics];
+      const { active, ...others } = options;
+      const settings = executable.active ? options : others;
       if (options.inputs === undefined) {
         printDiagnostics(terminal, options.json ? [] : opened.diagnostics);
-        return await writeTexts(terminal, session, options, options.json ? said : diagnostics, next);
+        return await writeTexts(terminal, session, settings, options.json ? said : diagnostics, next);
       }
-      return await compute(terminal, session, options.inputs, options, said);
+      return await compute(terminal, session, options.inputs, options, said, executable.active && (active ?? executable.active.usual));
     } finally {
       terminal.signal.removeEventListener('abort', stop);
       await session.close();
@@ -99,6 +103,7 @@ async function executableOf(
     const { readFolder } = await import('../run/folder.ts');
     const read = readFolder(target.folder);
     if (!read.ok) throw new Refusal(...read.diagnostics);
+    if (options.active !== undefined && !read.value.executable.active) throw new Refusal(diagnose('picks-not-asked', {}));
     return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, release: () => {} };
   }
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
@@ -114,6 +119,7 @@ async function executableOf(
       target: lowering,
       ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),
       version: version(),
+      ...(options.active === undefined ? {} : { active: options.active }),
       signal: terminal.signal,
       progress: bar.at,
       ...dump,
@@ -138,12 +144,13 @@ async function executableOf(
   }
 }
 
-async function compute(terminal: Terminal, session: import('../run/session.ts').Session, file: string, options: RunOptions, before: readonly Diagnostic[]): Promise<ExitCode> {
+async function compute(terminal: Terminal, session: import('../run/session.ts').Session, file: string, options: RunOptions, before: readonly Diagnostic[], active: number | undefined): Promise<ExitCode> {
   const { readJson } = await import('../run/json.ts');
+  const { activeName } = await import('../passes/set-picks.ts');
   const { jsonOfLists, printResults, readInputs } = await import('../run/inputs.ts');
   const given = readJson(resolve(terminal.cwd, file));
   if (!given.ok) throw new Refusal(...given.diagnostics);
-  const feeds = readInputs(given.value, session.inputs);
+  const feeds = readInputs(active === undefined ? given.value : { [activeName]: active, ...given.value }, session.inputs);
   if (!feeds.ok) throw new Refusal(...feeds.diagnostics);
   const results = await attended(terminal, 'computing', options, session.run(feeds.value));
   if (!results.ok) throw new Refusal(...results.diagnostics);

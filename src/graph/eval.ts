@@ -59,6 +59,8 @@ function lookUp(held: ReadonlyMap<Value, NdArray>, one: Value): NdArray {
 }
 
 function bindSizes(input: Value, given: NdArray, names: Map<string, number>): void {
+  // A whole number that comes in by itself is the size of its name.
+  if (input.type?.dims.length === 0 && input.type.dtype === 'i64') names.set(input.name, given.data[0] ?? 0);
   input.type?.dims.forEach((size, i) => {
     const [name, ...others] = symbolsOf(size);
     const actual = given.dims[i];

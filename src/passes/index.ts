@@ -8,10 +8,11 @@ import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
 import { recogniseNorms } from './recognise-norms.ts';
+import { setPicksPass } from './set-picks.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 
-const all: readonly Pass[] = [cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, batchSegmentsPass, generateLoop];
+const all: readonly Pass[] = [setPicksPass, cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, batchSegmentsPass, generateLoop];
 
 /** The passes by name. */
 export const passes: ReadonlyMap<string, Pass> = new Map(all.map((pass) => [pass.name, pass]));

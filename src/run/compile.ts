@@ -10,6 +10,7 @@ import { exportModel, type Placement } from '../onnx/export.ts';
 import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
+import { picksOf } from '../passes/set-picks.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
@@ -29,6 +30,8 @@ export interface CompileSettings {
   readonly whole: boolean;
   /** Write `generate.onnx` too: a whole generation in one run. */
   readonly generate: boolean;
+  /** Take the number of experts that a token picks as an input. */
+  readonly active?: boolean;
   /** Write no functions, for importers that cannot read them: their bodies stand where they are called. */
   readonly flatten?: boolean;
   readonly placing: Placing;
@@ -80,7 +83,7 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
-    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
+    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
     const { graph, functions } = lowered.value;
@@ -179,6 +182,7 @@ function encodeManifest(...about: Parameters<typeof manifestOf>): Uint8Array {
 
 function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omit<Executable, 'model' | 'form'>, files: readonly WrittenFile[]): Manifest {
   const { model } = found;
+  const picks = picksOf(model.graph);
   return {
     moec: settings.version,
     model: model.name,
@@ -188,6 +192,7 @@ function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omi
     form: main?.form === 'step' ? 'step' : 'whole',
     ...(facts.context === undefined ? {} : { context: facts.context }),
     ...(facts.vocabulary === undefined ? {} : { vocabulary: facts.vocabulary }),
+    ...(settings.active && picks ? { active: picks } : {}),
     tokenizer: facts.tokenizer === undefined ? null : facts.tokenizer.kind === 'bytes' ? 'bytes' : 'tokenizer.json',
     opset: settings.target.opset,
     files: files.map(({ name, bytes, sha256, how }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }), ...(how === 'left in place' ? { inPlace: true } : {}) })),

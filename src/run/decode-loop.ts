@@ -1,7 +1,7 @@
 /** Decodes with the loop inside the graph: each run of the model writes a chunk of tokens, sampling included, and the next one takes up its keys and values. */
 
 import type { Control } from './decode.ts';
-import { asPast, emptyPast, leftPadded, presentNames } from './decode-step.ts';
+import { activeFeed, asPast, emptyPast, leftPadded, presentNames } from './decode-step.ts';
 import type { Engine, Held } from './engine.ts';
 import type { DecodePlan, Timing } from './protocol.ts';
 import { integers, numbersOf, type Tensor, tensorOf } from './tensor.ts';
@@ -96,6 +96,7 @@ function feedsOf({ inputs }: Engine, plan: DecodePlan, { ids, past, cache, finis
     uniforms: tensorOf('f32', [limit, rows], drawn),
     seen: integers([rows, before], past.flat()),
     finished: tensorOf('bool', [rows], finished.map(Number)),
+    ...activeFeed(plan),
     ...cache,
   };
   return Object.fromEntries(inputs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : [])));

@@ -1,6 +1,7 @@
 /** Decodes with a cache: past keys and values in, present ones out, one token for each row a step. Prompts are padded on the left. */
 
 import { count } from '../graph/nd-array.ts';
+import { activeName } from '../passes/set-picks.ts';
 import type { Stepper } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
@@ -42,6 +43,11 @@ export function leftPadded(rows: readonly (readonly number[])[], pad: number): {
   };
 }
 
+/** The number of experts a token picks, where the plan has one. */
+export function activeFeed({ active }: DecodePlan): Readonly<Record<string, Tensor>> {
+  return active === undefined ? {} : { [activeName]: integers([], [active]) };
+}
+
 /** Logits of one position of each row, [V] each; `logits` is [B, S, V]. */
 export function logitsAt(logits: Tensor, positions: readonly number[]): readonly Float32Array[] {
   const [, width = 1, size = 0] = logits.dims;
@@ -81,6 +87,7 @@ export function stepper(engine: Engine, plan: DecodePlan): Stepper {
             square,
             ids.map(() => 0),
           ),
+          ...activeFeed(plan),
           ...emptyPast(engine.inputs, rows),
         },
         width - 1,
@@ -100,6 +107,7 @@ export function stepper(engine: Engine, plan: DecodePlan): Stepper {
             column,
             tokens.map(() => 0),
           ),
+          ...activeFeed(plan),
           ...held,
         },
         0,

@@ -1,5 +1,7 @@
 /** What is run: a model with its form, its tokenizer and its limits. Made by compiling, or by reading a compiled folder. */
 
+import type { Picks } from '../passes/set-picks.ts';
+
 /** Where the model is: encoded, with the folder in which its external data lie, or a file. */
 export type ModelPlace = { readonly kind: 'bytes'; readonly bytes: Uint8Array; readonly dataFolder: string } | { readonly kind: 'file'; readonly path: string };
 
@@ -29,6 +31,8 @@ export interface Executable {
   readonly pad?: number;
   /** The token that a text begins with. */
   readonly bos?: number;
+  /** Set where the number of experts that a token picks is the input `active`: the author's number, and the most there can be. */
+  readonly active?: Picks;
   /** Removes temporary data; called once, when nothing runs any more. */
   dispose?(): void;
 }

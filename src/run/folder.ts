@@ -47,6 +47,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
     ...(manifest.target === 'webgpu' ? { device: { kept: manifest.outputs.map(({ name: output }) => output).filter((output) => output.startsWith('present.')) } } : {}),
     tokenizer: tokenizerOf(folder, manifest),
     stop,
+    ...(manifest.active ? { active: manifest.active } : {}),
     ...(context === undefined ? {} : { context }),
     ...((manifest.vocabulary ?? undefined) === undefined ? {} : { vocabulary: manifest.vocabulary }),
     ...(bos === undefined ? {} : { bos }),

@@ -20,6 +20,8 @@ export interface GenerateOptions extends Partial<SampleSettings> {
   readonly stop?: readonly string[];
   /** Tokens that end a continuation, in place of those that the model and its tokenizer name. */
   readonly stopTokens?: readonly number[];
+  /** How many experts a token picks, for models that take it; the author's number where left out. */
+  readonly active?: number;
   /** Whether the tokenizer adds the tokens that begin a text; so unless the prompt already has them, as a chat template's text does. */
   readonly special?: boolean;
 }
@@ -68,7 +70,7 @@ export function generate(session: Session, tokenizer: Tokenizer | undefined, pro
   const rows = prompts.map((prompt) => tokensOf(prompt, tokenizer, options, executable.bos ?? tokenizer?.bos));
   const asked = options.maxTokens ?? defaultLength;
   const longest = Math.max(0, ...rows.map((row) => row.length));
-  const faults: Diagnostic[] = [...optionFaults(options)];
+  const faults: Diagnostic[] = [...optionFaults(options), ...picksFaults(options.active, executable)];
   for (const row of rows) faults.push(...promptFaults(row, executable));
   if (prompts.some((prompt) => typeof prompt === 'string') && !tokenizer) faults.push(diagnose('tokenizer-missing', { place: 'with this model' }));
   if (faults.length > 0) return { ok: false, diagnostics: faults };
@@ -88,6 +90,12 @@ function promptFaults(row: readonly number[], { context, vocabulary }: Session['
   if (context !== undefined && row.length >= context) return [diagnose('prompt-too-long', { tokens: row.length, context })];
   const wrong = row.find((token) => token < 0 || !Number.isInteger(token) || (vocabulary !== undefined && token >= vocabulary));
   return wrong === undefined ? [] : [diagnose('token-out-of-range', { token: wrong, vocabulary: vocabulary ?? 'no such number' })];
+}
+
+function picksFaults(active: number | undefined, { active: picks }: Session['executable']): readonly Diagnostic[] {
+  if (active === undefined) return [];
+  if (!picks) return [diagnose('picks-not-asked', {})];
+  return Number.isInteger(active) && active >= 1 && active <= picks.most ? [] : [diagnose('option-out-of-range', { option: '--active', range: `1 to ${picks.most}`, found: active })];
 }
 
 /** What every option must be. */
@@ -154,6 +162,7 @@ function start(session: Session, tokenizer: Tokenizer | undefined, prompts: read
       uniforms: uniforms(options.seed ?? 0, options.maxTokens),
       stop: stopTokens,
       pad: session.executable.pad ?? 0,
+      ...(session.executable.active ? { active: options.active ?? session.executable.active.usual } : {}),
     },
     (tokens) => {
       for (const [i, token] of tokens.entries()) {

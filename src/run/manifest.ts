@@ -2,6 +2,7 @@
 
 import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { dtypes } from '../graph/type.ts';
+import type { Picks } from '../passes/set-picks.ts';
 import { type Form, forms } from './executable.ts';
 import { isObject, type JsonObject, readJson } from './json.ts';
 import type { Port } from './tensor.ts';
@@ -35,6 +36,8 @@ export interface Manifest {
   readonly form: Form;
   readonly context?: number;
   readonly vocabulary?: number;
+  /** Set where the number of experts that a token picks is the input `active`. */
+  readonly active?: Picks;
   readonly tokenizer: 'tokenizer.json' | 'bytes' | null;
   readonly opset: number;
   readonly files: readonly ManifestFile[];
@@ -91,6 +94,7 @@ const fields = {
   form: [isOneOf(forms), `one of ${forms.join(', ')}`],
   context: [isAbsentOr(isSize), 'a number'],
   vocabulary: [isAbsentOr(isSize), 'a number'],
+  active: [isAbsentOr((value) => isObject(value) && isSize(value['usual']) && isSize(value['most'])), 'an object with usual and most'],
   tokenizer: [isOneOf(['tokenizer.json', 'bytes', null]), '"tokenizer.json", "bytes" or null'],
   opset: [isSize, 'a number'],
   files: [isList(isFile), 'a list of files with name, bytes and sha256'],

@@ -6,6 +6,7 @@ import type { Outcome } from '../diagnostics/diagnostic.ts';
 import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exportModel } from '../onnx/export.ts';
+import { picksOf } from '../passes/set-picks.ts';
 import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
@@ -19,6 +20,8 @@ export interface PrepareOptions extends PlaceOptions {
   /** How it is driven; what suits the model and the target where left out. `whole` runs it as written, without a cache. */
   readonly form?: Form;
   readonly version: string;
+  /** How many experts a token picks, in place of what the author wrote; given when it runs where it is `'input'`. */
+  readonly active?: number | 'input';
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
 
@@ -29,12 +32,12 @@ const inlineAtMost = 1 << 26;
 
 /** The model as something to open a session on. Its `dispose` removes what was made for it. */
 export async function prepare(found: Found, options: PrepareOptions): Promise<Outcome<Executable>> {
-  const { target, dumpAfter } = options;
+  const { target, dumpAfter, active } = options;
   const facts = factsOf(found);
   if (!facts.ok) return facts;
   const form = options.form ?? formFor(found.model.graph, target);
   const storage = found.checkpoint ? 'checkpoint' : 'written';
-  const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(dumpAfter ? { dumpAfter } : {}) });
+  const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(active === undefined ? {} : { active }), ...(dumpAfter ? { dumpAfter } : {}) });
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
   const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);
@@ -46,6 +49,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
     return placed;
   }
   const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version: options.version, place: placed.value.place });
+  const picks = active === 'input' ? picksOf(found.model.graph) : undefined;
   const dataFolder = temporary?.path ?? dataFolderOf(plan.files, found.folder);
   return {
     ok: true,
@@ -53,6 +57,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
       ...facts.value,
       model: { kind: 'bytes', bytes, dataFolder },
       form: form === 'chunk' ? 'loop' : form,
+      ...(picks ? { active: picks } : {}),
       ...(target.device ? { device: { kept: keptBy(graph) } } : {}),
       dispose,
     },

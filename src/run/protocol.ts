@@ -27,6 +27,8 @@ export interface DecodePlan {
   readonly uniforms: Float32Array;
   readonly stop: readonly number[];
   readonly pad: number;
+  /** How many experts a token picks, for models that take it. */
+  readonly active?: number;
 }
 
 /** How long a continuation took. */

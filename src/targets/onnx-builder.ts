@@ -65,10 +65,12 @@ const keyOfArray = ({ dtype, dims, data }: NdArray): string => `array ${dtype} $
 
 const nameOfArray = ({ dtype, dims, data }: NdArray): string => (data.length === 1 && dims.length === 0 ? `${dtype}.${data[0]}` : `${dtype}.${dims.join('x')}`);
 
-/** An i64 scalar with the size. A dim that an input has as it is, is read from there; others are computed from their names. */
+/** An i64 scalar with the size. A number that comes in is the size of its name. A dim that an input has as it is, is read from there; others are computed from their names. */
 function runtimeSize(dim: Dim, onnx: Onnx, inputs: readonly Value[]): Value {
   const known = constantOf(dim);
   if (known !== undefined) return onnx.scalar(known, 'i64');
+  const named = inputs.find(({ name, type }) => type?.dims.length === 0 && type.dtype === 'i64' && same(dim, symbol(name)));
+  if (named) return named;
   for (const input of inputs) {
     const axis = input.type?.dims.findIndex((one) => same(one, dim)) ?? -1;
     if (axis >= 0) return onnx.Gather(onnx.Shape(input), onnx.scalar(axis, 'i64'), { axis: 0 });

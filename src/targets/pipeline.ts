@@ -13,6 +13,7 @@ import { foldConstants } from '../passes/fold-constants.ts';
 import type { Pass } from '../passes/pass.ts';
 import { recogniseNorms } from '../passes/recognise-norms.ts';
 import { runPasses } from '../passes/run.ts';
+import { setPicksPass } from '../passes/set-picks.ts';
 import { shareDuplicates } from '../passes/share-duplicates.ts';
 import { simplify } from '../passes/simplify.ts';
 import { lowerGraph } from './lower.ts';
@@ -29,6 +30,8 @@ export interface LowerOptions {
   readonly storage: Storage;
   /** Whether routers become functions, for targets that have them; their nodes stand in the graph where left out. */
   readonly functions?: boolean;
+  /** How many experts a token picks, in place of what the author wrote; an input of the graph where it is `'input'`. */
+  readonly active?: number | 'input';
   /** Called after every pass with its name. */
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
@@ -56,7 +59,8 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
   const batched = cut.length > 0 && !target.lowerings.has('segment') ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
-  const passes = [...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const picked = options.active === undefined ? [] : [{ pass: setPicksPass, options: options.active === 'input' ? { input: true } : { count: options.active } }];
+  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
   const plain = lowerGraph(ready, target, options.storage);
