@@ -42,7 +42,9 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const became = new Map<Value, Value>();
   const weights = store(graph.weights, became, plain, { ...run, device: undefined });
   const experts = expertWeights(graph);
-  const context = contextOf(onnx, run, (lifted, e) => experts.weightOf(lifted, e), became);
+  const lifted = new Map(graph.weights.map((weight) => [weight.value, weight]));
+  const more: Weight[] = [];
+  const context = contextOf(onnx, run, { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), became }, more);
   lowerNodes(graph.nodes, became, context, run);
   const resultOf = (old: Value): Value => {
     const now = became.get(old) ?? old;
@@ -53,7 +55,7 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
     ...(graph.doc === undefined ? {} : { doc: graph.doc }),
     inputs: graph.inputs,
     outputs: graph.outputs.map((output) => ({ name: output.name, value: resultOf(output.value) })),
-    weights,
+    weights: [...weights, ...more],
   });
   return removeDead(removeDuplicates(replaceValues(lowered, run.typed)));
 }
@@ -92,32 +94,45 @@ function withType(lowered: Value, type: TensorType | undefined, { typed, device 
   return known;
 }
 
-function contextOf(onnx: Onnx, run: Run, expertWeight: LoweringContext['expertWeight'], outer: ReadonlyMap<Value, Value>): LoweringContext {
-  return {
+/** What lowerings may ask of the graph around all others. */
+interface Around {
+  readonly expertWeight: LoweringContext['expertWeight'];
+  readonly lifted: LoweringContext['weightOf'];
+  readonly became: ReadonlyMap<Value, Value>;
+}
+
+/** A context whose nodes go to `onnx`, and whose weights go to `held`. */
+function contextOf(onnx: Onnx, run: Run, around: Around, held: Weight[]): LoweringContext {
+  const context: LoweringContext = {
     onnx,
     transposeOf: (one) => run.transposes.get(one),
     typed: (one, type) => withType(one, type, run),
-    expertWeight,
-    branch(name, write) {
+    expertWeight: around.expertWeight,
+    weightOf: around.lifted,
+    lowered: (old) => around.became.get(old) ?? old,
+    store(weight) {
+      const became = new Map<Value, Value>();
+      held.push(...store([weight], became, onnx, run));
+      return became.get(weight.value) ?? weight.value;
+    },
+    apply(node, inputs) {
+      const results = lowerNode(node, { ...node, inputs }, context, run);
+      return node.outputs.map((old, i) => withType(present(results[i], node), old.type, run));
+    },
+    branch(name, write, inputs = []) {
       const inside = graphBuilder();
       const own = onnxBuilder(inside, run.target.opset, [], () => run.path, onnx);
       const weights: Weight[] = [];
-      const context = contextOf(own, run, expertWeight, outer);
-      const result = write(own, (body, given, owned) => {
-        const became = new Map<Value, Value>([...outer, ...given]);
-        weights.push(...store([...owned.values()], became, own, run));
-        for (const [input, weight] of owned) {
-          const one = became.get(weight.value) ?? weight.value;
-          became.set(input, one);
-        }
-        lowerNodes(body.nodes, became, context, run);
-        const [output] = body.outputs;
-        if (!output) throw new Bug(`${name} has no result`);
-        return became.get(output.value) ?? output.value;
-      });
-      return inside.finish({ name, inputs: [], outputs: [{ name: `${name}/y`, value: result }], weights });
+      const results = write(contextOf(own, run, around, weights));
+      return inside.finish({ name, inputs, outputs: results.map((one, i) => ({ name: `${name}/${i}`, value: one })), weights });
     },
   };
+  return context;
+}
+
+function present(result: Value | undefined, { op }: Node): Value {
+  if (!result) throw new Bug(`${op.name} lowers to too few results`);
+  return result;
 }
 
 function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: LoweringContext, run: Run): void {
@@ -127,11 +142,7 @@ function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: 
     run.unit = node.unit;
     const moved: Node = { ...node, inputs: node.inputs.map((one) => one && of(one)) };
     const results = lowerNode(node, moved, context, run);
-    node.outputs.forEach((old, i) => {
-      const now = results[i];
-      if (!now) throw new Bug(`${node.op.name} lowers to ${results.length} results`);
-      became.set(old, withType(now, old.type, run));
-    });
+    node.outputs.forEach((old, i) => became.set(old, withType(present(results[i], node), old.type, run)));
     const [from] = moved.inputs;
     const [to] = node.outputs;
     if (node.op.name === 'transpose' && from && to && to.type?.dims.length === 2) run.transposes.set(of(to), from);

@@ -14,12 +14,17 @@ export interface LoweringContext {
   typed(value: Value, type: TensorType | undefined): Value;
   /** The weight of one expert out of a value that holds those of all; undefined where the value is computed. */
   expertWeight(lifted: Value, e: number): Weight | undefined;
-  /** A graph inside a node: `write` makes its result, lowering bodies into it with weights of their own. It may read values of the graph around. */
-  branch(name: string, write: (onnx: Onnx, lower: LowerBody) => Value): Graph;
+  /** The weight behind a value of the graph before lowering; undefined where it is computed. */
+  weightOf(one: Value): Weight | undefined;
+  /** What a value of the graph around has become. */
+  lowered(old: Value): Value;
+  /** A weight that stands in this graph alone. */
+  store(weight: Weight): Value;
+  /** Lowers a node with inputs that are lowered already. */
+  apply(node: Node, inputs: readonly (Value | undefined)[]): readonly Value[];
+  /** A graph inside a node, with weights of its own: `write` makes its results. It may read values of the graph around. */
+  branch(name: string, write: (inside: LoweringContext) => readonly Value[], inputs?: readonly Value[]): Graph;
 }
-
-/** Lowers a body where it is called: its inputs stand for `given` values, and for weights that the graph inside then owns. */
-export type LowerBody = (body: Graph, given: ReadonlyMap<Value, Value>, owned: ReadonlyMap<Value, Weight>) => Value;
 
 /** Lowers one node, or leaves it to the standard lowering by returning undefined. `old` is the node before its inputs were lowered. */
 export type Lowering = (node: Node, context: LoweringContext, old: Node) => readonly Value[] | undefined;
