@@ -36,7 +36,7 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
     if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
-  const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names, router: router.name });
+  const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names, router: router.name, counts: mixture.experts.map((run) => constant(run.count) ?? 0) });
   const graphs = Object.fromEntries([['router', router.graph], ...bodies.flatMap((body, i) => (body ? [[i === 0 ? 'expert' : `expert${i}`, body.graph] as const] : []))]);
   const node: Node = { op: opNamed('mixture'), inputs: [...tensors.map((one) => one.value), ...lifted], outputs: [result], attrs, bodies: graphs, span };
   frame.build.nodes.push(node);

@@ -57,6 +57,8 @@ export const mixture: Op = defineOp({
     result: { kind: 'dims' },
     dtype: { kind: 'dtype', default: 'f32' },
     names: { kind: 'strings', default: [] },
+    /** How many experts each body is for; where left out, as many as its weights have, and the last the rest. */
+    counts: { kind: 'ints', default: [] },
     /** The name of the layer that routes. */
     router: { kind: 'string', default: 'Router' },
   },
@@ -64,7 +66,7 @@ export const mixture: Op = defineOp({
     if ((constant(n) ?? 1) < 1) fail('setting-out-of-range', { setting: 'the number of experts', range: 'at least 1', found: spell(n) }, 'x');
     return { dtype, dims: result };
   },
-  eval: ({ x, args }, { n, names }, { sizes, bodies }) => {
+  eval: ({ x, args }, { n, names, counts }, { sizes, bodies }) => {
     const { router } = bodies;
     if (!router) throw new Bug('a mixture without a router');
     const given = [x, ...args.slice(0, names.length - 1)];
@@ -72,7 +74,7 @@ export const mixture: Op = defineOp({
     const { experts, weights } = routed;
     if (!experts) throw new Bug('a router without experts');
     const owned = args.slice(names.length - 1);
-    const runs = runsOf(bodies, names.length, routed, owned, sizes.of(n));
+    const runs = runsOf(bodies, { given: names.length, routed, owned, counts, n: sizes.of(n) });
     let total: NdArray | undefined;
     for (let e = 0; e < sizes.of(n); e++) {
       const run = runs.find(({ from, to }) => e >= from && e < to);
@@ -97,7 +99,16 @@ interface Run {
   readonly weights: readonly NdArray[];
 }
 
-function runsOf(bodies: Readonly<Record<string, EvalBody>>, given: number, routed: Readonly<Record<string, unknown>>, owned: readonly NdArray[], n: number): readonly Run[] {
+interface Around {
+  /** How many arguments the mixture is called with. */
+  readonly given: number;
+  readonly routed: Readonly<Record<string, unknown>>;
+  readonly owned: readonly NdArray[];
+  readonly counts: readonly number[];
+  readonly n: number;
+}
+
+function runsOf(bodies: Readonly<Record<string, EvalBody>>, { given, routed, owned, counts, n }: Around): readonly Run[] {
   const names = expertNames(bodies);
   let [at, from] = [0, 0];
   return names.map((name, i) => {
@@ -106,7 +117,7 @@ function runsOf(bodies: Readonly<Record<string, EvalBody>>, given: number, route
     const extras = rest.filter((one) => one in routed);
     const weights = owned.slice(at, at + rest.length - extras.length);
     at += weights.length;
-    const size = weights[0]?.dims[0] ?? (i === names.length - 1 ? n - from : 1);
+    const size = counts[i] ?? weights[0]?.dims[0] ?? n - from;
     from += size;
     return { body, from: from - size, to: from, extras, weights };
   });

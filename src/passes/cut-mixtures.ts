@@ -81,7 +81,8 @@ function weighted(build: GraphBuilder, values: Value | undefined, { weights, lea
 
 /** Every body with its own inputs named, and what does not depend on an expert already in the graph around. */
 function expertsOf(node: Node, names: readonly string[], args: readonly Value[], routed: ReadonlyMap<string, Value>, routing: Routing, build: GraphBuilder): readonly Expert[] {
-  let at = args.length;
+  const counts = node.attrs['counts'] as readonly number[];
+  let [at, before] = [args.length, 0];
   return names.map((name, i) => {
     const body = node.bodies?.[name];
     if (!body) throw new Bug(`no body ${name}`);
@@ -90,7 +91,8 @@ function expertsOf(node: Node, names: readonly string[], args: readonly Value[],
     const weights = rest.slice(extras.length);
     const owned = node.inputs.slice(at, at + weights.length).map(present);
     at += weights.length;
-    const count = constant(owned[0]?.type?.dims[0] ?? -1) ?? (names.length === 1 ? routing.n : i);
+    const count = counts[i] ?? sizeOf(owned[0]) ?? routing.n - before;
+    before += count;
     const handed = extras.map((one) => [one, frontSlot(build, present(routed.get(one.name)), routing)] as const);
     try {
       return expertOf(body, { args, extras: new Map(handed), weights: new Map(weights.map((one, j) => [one, present(owned[j])])), count, lead: routing.lead }, build);
@@ -99,6 +101,12 @@ function expertsOf(node: Node, names: readonly string[], args: readonly Value[],
       throw fault;
     }
   });
+}
+
+/** How many experts a weight of all of them is for. */
+function sizeOf(weight: Value | undefined): number | undefined {
+  const [first] = weight?.type?.dims ?? [];
+  return first && constant(first);
 }
 
 /** [tokens.., k, rest] → [k, tokens.., rest]. */
