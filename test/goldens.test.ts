@@ -46,6 +46,15 @@ describe('routers', () => {
     expectNumbers(found['weights'], weights);
   });
 
+  test('a table from tokens to experts', () => {
+    const table = ndArray([3, 2], [7, 6, 4, 1, 0, 2], 'i64');
+    const found = results('routers', 'ByToken', { x: ndArray([2, 8], [...logits, ...logits]), ids: ndArray([2], [1, 2], 'i64') }, { gate: identity, table });
+    expect([...(found['experts']?.data ?? [])]).toEqual([4, 1, 0, 2]);
+    const roots = [1.9, 1, 2, 0.5].map((logit) => Math.sqrt(Math.log1p(Math.exp(logit))));
+    const [a = 0, b = 0, c = 0, d = 0] = roots;
+    expectNumbers(found['weights'], [a / (a + b), b / (a + b), c / (c + d), d / (c + d)]);
+  });
+
   test('SparseMixer shares where two scores are near', () => {
     const near = logits.with(4, 1.98);
     const found = results('routers', 'Phi', { x: ndArray([1, 8], near) }, { gate: identity });
