@@ -5,6 +5,8 @@ import type { Graph, Node, Value } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
 import type { Source } from '../graph/source.ts';
 import { bytesOf } from '../graph/type.ts';
+import { cutMixtures } from '../passes/cut-mixtures.ts';
+import { rowsName } from '../passes/emit-segments.ts';
 
 /** Costs of one layer, or of all. */
 export interface Costs {
@@ -28,23 +30,37 @@ export interface Account {
 
 const nothing: Costs = { parameters: 0, bytes: 0, flops: 0, flopsPerContext: 0, cacheBytes: 0 };
 
-/** Counts what a whole-sequence graph costs for one token of one row. */
-export function account(graph: Graph): Account {
+/** Counts what a whole-sequence graph costs for one token of one row. Of a mixture, the experts that run count, not all there are. */
+export function account(whole: Graph): Account {
+  const graph = cutMixtures(whole, () => {});
   const layers = new Map<string, Costs>();
-  const charge = (path: string, costs: Partial<Costs>): void => {
-    const before = layers.get(path) ?? nothing;
-    layers.set(path, plus(before, { ...nothing, ...costs }));
-  };
+  const charge = (path: string, costs: Partial<Costs>): void => void layers.set(path, plus(layers.get(path) ?? nothing, { ...nothing, ...costs }));
+  const sizes = new Map([rowsName, ...graph.inputs.flatMap(({ type }) => (type?.dims ?? []).flatMap(symbolsOf))].map((name) => [name, 1]));
+  const weights = new Map(graph.weights.map((weight) => [weight.value, weight]));
   const counted = new Set<string>();
-  for (const { path, source } of graph.weights) {
-    const key = storedAs(source, path);
-    if (!counted.has(key)) charge(layerOf(path), { parameters: count(source.dims), bytes: count(source.dims) * bytesOf[source.dtype] });
+  const own = (one: Value, layer: string): void => {
+    const weight = weights.get(one);
+    const key = weight && storedAs(weight.source, weight.path);
+    if (!weight || key === undefined || counted.has(key)) return;
     counted.add(key);
+    const parameters = count(weight.source.dims);
+    charge(layer, { parameters, bytes: parameters * bytesOf[weight.source.dtype] });
+  };
+  for (const node of graph.nodes) {
+    const layer = layerOf(node.outputs[0]?.name ?? '');
+    charge(layer, costsOf(node, sizes));
+    for (const one of readsOf(node)) own(one, layer);
   }
-  const single = new Map(graph.inputs.flatMap(({ type }) => (type?.dims ?? []).flatMap(symbolsOf)).map((name) => [name, 1]));
-  for (const node of graph.nodes) charge(layerOf(node.outputs[0]?.name ?? ''), costsOf(node, single));
-  const listed = [...layers].map(([path, costs]) => ({ path, costs })).filter(({ costs }) => Object.values(costs).some((one) => one > 0));
+  for (const { value, path } of graph.weights) own(value, layerOf(path));
+  const found = [...layers].map(([path, costs]) => ({ path, costs })).filter(({ costs }) => Object.values(costs).some((one) => one > 0));
+  const listed = [...found.filter(({ path }) => path !== ''), ...found.filter(({ path }) => path === '')];
   return { layers: listed, total: listed.reduce((sum, { costs }) => plus(sum, costs), nothing) };
+}
+
+/** Every value a node reads, in the graphs inside it too. */
+function readsOf(node: Node): readonly Value[] {
+  const inner = Object.values(node.bodies ?? {}).flatMap((body) => body.nodes.flatMap(readsOf));
+  return [...node.inputs.filter((one) => one !== undefined), ...inner];
 }
 
 function plus(a: Costs, b: Costs): Costs {
@@ -71,6 +87,8 @@ function costsOf(node: Node, sizes: ReadonlyMap<string, number>): Partial<Costs>
   switch (node.op.name) {
     case 'matmul':
       return { flops: 2 * elements(node.outputs[0], sizes) * last(node.inputs[0], sizes) };
+    case 'segment':
+      return { flops: last(node.inputs[0], sizes) * flopsOf(node.bodies?.['expert'], sizes) };
     case 'attend': {
       const [q, , v] = node.inputs;
       const rows = elements(q, sizes);
@@ -81,6 +99,10 @@ function costsOf(node: Node, sizes: ReadonlyMap<string, number>): Partial<Costs>
     default:
       return {};
   }
+}
+
+function flopsOf(body: Graph | undefined, sizes: ReadonlyMap<string, number>): number {
+  return (body?.nodes ?? []).reduce((sum, node) => sum + (costsOf(node, sizes).flops ?? 0), 0);
 }
 
 function elements(value: Value | undefined, sizes: ReadonlyMap<string, number>): number {
