@@ -22,6 +22,7 @@ interface CompileOptions extends FindingOptions, OutputOptions {
   readonly generate?: boolean;
   readonly flatten?: boolean;
   readonly active?: boolean;
+  readonly stats?: boolean;
   readonly inPlace?: boolean;
   readonly link?: boolean;
   readonly dryRun?: boolean;
@@ -43,6 +44,7 @@ export function compile(cli: Cli): void {
     .option('--generate', 'write generate.onnx too: a whole generation in one run')
     .option('--flatten', 'write no functions, for importers that cannot read them')
     .option('--active', 'take the number of experts that a token picks as an input')
+    .option('--stats', 'add results that say how mixtures route')
     .option('--in-place', "write beside the checkpoint's own files and use their bytes")
     .option('--link', "hard-link the checkpoint's files instead of writing data")
     .addOption(seedOption('for the random numbers of weights without a checkpoint'))
@@ -68,8 +70,8 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     const placing = placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
-    const { cache, generate = false, flatten = false, active = false } = options;
-    const settings = { target: lowering, whole: !cache, generate, flatten, active, placing, version: version(), ...dump };
+    const { cache, generate = false, flatten = false, active = false, stats = false } = options;
+    const settings = { target: lowering, whole: !cache, generate, flatten, active, stats, placing, version: version(), ...dump };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
     const planned = filesOf(plan.value);

@@ -24,6 +24,8 @@ export interface TextOptions {
   readonly minP?: number;
   readonly repeatPenalty?: number;
   readonly seed?: number;
+  /** Say at the end how the mixtures routed. */
+  readonly stats?: boolean;
 }
 
 /** Continues the prompts of a call and prints what comes. */
@@ -35,7 +37,7 @@ export async function writeTexts(terminal: Terminal, session: Session, options: 
   const tokenizer = opened.value;
   const prompts = await Promise.all((options.prompt ?? ['']).map(async (prompt) => (prompt === '-' ? terminal.input() : prompt)));
   const texts = options.chat ? prompts.map((prompt) => turnsOf(tokenizer, prompt, options.system)) : prompts;
-  const { prompt: _, chat, system: __, ...settings } = options;
+  const { prompt: _, chat, system: __, stats: ___, ...settings } = options;
   const begun = generate(session, tokenizer, texts, { ...settings, special: !chat });
   if (!begun.ok) throw new Refusal(...begun.diagnostics);
   const said = [...before, ...begun.diagnostics];
@@ -52,6 +54,8 @@ export async function writeTexts(terminal: Terminal, session: Session, options: 
   if (terminal.signal.aborted) return exit.stopped;
   if (!result.ok) throw new Refusal(...result.diagnostics);
   terminal.err(`${paint(terminal.color.err).dim(speed(result.value))}\n`);
+  const { routing } = result.value;
+  if (options.stats && routing) terminal.err(`\n${await (await import('./routing.ts')).routingTable(routing)}`);
   printNext(terminal, next);
   return exit.done;
 }

@@ -17,6 +17,7 @@ export interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions,
   readonly inputs?: string;
   readonly full?: boolean;
   readonly active?: number;
+  readonly stats?: boolean;
   readonly ep: Provider;
   readonly threads?: number;
   readonly target: string;
@@ -47,6 +48,7 @@ export function run(cli: Cli): void {
     .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
     .option('--full', 'print every number of large results')
     .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(0))
+    .option('--stats', 'say at the end how the mixtures routed')
     .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <N>', 'threads to compute with', whole(1))
     .addOption(targetOption())
@@ -68,6 +70,7 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
     );
     if (!opened.ok) throw new Refusal(...opened.diagnostics);
     const session = opened.value;
+    if (options.stats) await needStatistics(session);
     if (terminal.signal.aborted) await session.close();
     terminal.signal.throwIfAborted();
     const stop = (): void => void session.close();
@@ -89,6 +92,14 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
   } finally {
     release();
   }
+}
+
+/** Refuses a call for statistics of a model that gives none. */
+async function needStatistics(session: import('../run/session.ts').Session): Promise<void> {
+  const { statsCollector } = await import('../run/routing-stats.ts');
+  if (statsCollector(session.outputs).names.length > 0) return;
+  await session.close();
+  throw new Refusal(diagnose('no-statistics', {}));
 }
 
 /** What a path names, ready to open, and what one would do `next`; `release` gives back what that took. */
@@ -120,6 +131,7 @@ async function executableOf(
       ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),
       version: version(),
       ...(options.active === undefined ? {} : { active: options.active }),
+      stats: options.stats ?? false,
       signal: terminal.signal,
       progress: bar.at,
       ...dump,
@@ -147,6 +159,8 @@ async function executableOf(
 async function compute(terminal: Terminal, session: import('../run/session.ts').Session, file: string, options: RunOptions, before: readonly Diagnostic[], active: number | undefined): Promise<ExitCode> {
   const { readJson } = await import('../run/json.ts');
   const { activeName } = await import('../passes/set-picks.ts');
+  const most = session.executable.active?.most ?? Infinity;
+  if (active !== undefined && (active < 1 || active > most)) throw new Refusal(diagnose('option-out-of-range', { option: '--active', range: `1 to ${most}`, found: active }));
   const { jsonOfLists, printResults, readInputs } = await import('../run/inputs.ts');
   const given = readJson(resolve(terminal.cwd, file));
   if (!given.ok) throw new Refusal(...given.diagnostics);
@@ -156,6 +170,13 @@ async function compute(terminal: Terminal, session: import('../run/session.ts').
   if (!results.ok) throw new Refusal(...results.diagnostics);
   printDiagnostics(terminal, options.json ? [] : [...before, ...feeds.diagnostics]);
   terminal.out(`${jsonOfLists(printResults(results.value, options.full ?? false))}\n`);
+  if (options.stats && !options.json) {
+    const { statsCollector } = await import('../run/routing-stats.ts');
+    const { routingTable } = await import('./routing.ts');
+    const stats = statsCollector(session.outputs);
+    stats.add(results.value);
+    terminal.err(await routingTable(stats.all()));
+  }
   return exit.done;
 }
 

@@ -6,12 +6,12 @@ import type { Port } from '../run/tensor.ts';
 import { quotedText, tensorTypes } from './ports.ts';
 
 /** What generation needs to know of a decoder. */
-export type Decoder = Pick<Executable, 'stop' | 'context'> & { readonly inputs: readonly Port[] };
+export type Decoder = Pick<Executable, 'stop' | 'context' | 'active'> & { readonly inputs: readonly Port[] };
 
 const past = 'past_key_values.';
 
 /** `GenerateOptions`, without its name. */
-export function generateOptions({ stop, context }: Decoder): Omit<OptionalKind<InterfaceDeclarationStructure>, 'name'> {
+export function generateOptions({ stop, context, active }: Decoder): Omit<OptionalKind<InterfaceDeclarationStructure>, 'name'> {
   return {
     docs: ['How a prompt is continued.'],
     properties: [
@@ -36,12 +36,15 @@ export function generateOptions({ stop, context }: Decoder): Omit<OptionalKind<I
         isReadonly: true,
         docs: ['Picks the next token of the logits of the last position; the largest where left out.'],
       },
+      ...(active
+        ? [{ name: 'active', type: 'number', hasQuestionToken: true, isReadonly: true, docs: [`How many experts a token picks, 1 to ${active.most}; ${active.usual} where left out.`] }]
+        : []),
     ],
   };
 }
 
 /** The method of the object that `load` returns. */
-export function generateMethod({ inputs, stop, context }: Decoder): string {
+export function generateMethod({ inputs, stop, context, active }: Decoder): string {
   const takes = (name: string): boolean => inputs.some((port) => port.name === name);
   const caches = inputs.filter(({ name }) => name.startsWith(past));
   const sizes = (port: Port): string => `[${port.dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? 1 : 0)).join(', ')}]`;
@@ -51,9 +54,10 @@ export function generateMethod({ inputs, stop, context }: Decoder): string {
     takes('attention_mask') ? 'attention_mask: row(new Array<number>(length).fill(1)),' : '',
     takes('position_ids') ? 'position_ids: row(ids.map((_, i) => length - ids.length + i)),' : '',
     takes('token_type_ids') ? 'token_type_ids: row(ids.map(() => 0)),' : '',
+    active ? "active: new Tensor('int64', BigInt64Array.of(BigInt(active)), [])," : '',
     '...cache,',
   ].filter((line) => line !== '');
-  return `async *generate(prompt, { maxTokens = 256, stopTokens = [${stop.join(', ')}], pick = largest } = {}) {
+  return `async *generate(prompt, { maxTokens = 256, stopTokens = [${stop.join(', ')}], pick = largest${active ? `, active = ${active.usual}` : ''} } = {}) {
   const row = (values: readonly number[]): Tensor => new Tensor('int64', BigInt64Array.from(values, BigInt), [1, values.length]);
   let cache: Record<string, Tensor> = {
     ${empty}
@@ -66,7 +70,7 @@ export function generateMethod({ inputs, stop, context }: Decoder): string {
       ${feeds.join('\n')}
     });
     const logits = results['logits'] as TypedTensor<'float32'>;
-    cache = Object.fromEntries(Object.entries(results).filter(([name]) => name !== 'logits').map(([name, value]) => [name.replace('present.', '${past}'), value as Tensor]));
+    cache = Object.fromEntries(Object.entries(results).filter(([name]) => name.startsWith('present.')).map(([name, value]) => [name.replace('present.', '${past}'), value as Tensor]));
     const token = pick(logits.data.subarray(-(logits.dims[2] ?? 0)));
     yield token;
     if (stopTokens.includes(token)) return;

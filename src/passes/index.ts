@@ -2,6 +2,7 @@
 
 import { generateLoop } from './add-generate-loop.ts';
 import { addKvCache } from './add-kv-cache.ts';
+import { addStatsPass } from './add-stats.ts';
 import { batchSegmentsPass } from './batch-segments.ts';
 import { cutMixturesPass } from './cut-mixtures.ts';
 import { dropDead } from './drop-dead.ts';
@@ -12,7 +13,7 @@ import { setPicksPass } from './set-picks.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 
-const all: readonly Pass[] = [setPicksPass, cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, batchSegmentsPass, generateLoop];
+const all: readonly Pass[] = [setPicksPass, cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, addStatsPass, batchSegmentsPass, generateLoop];
 
 /** The passes by name. */
 export const passes: ReadonlyMap<string, Pass> = new Map(all.map((pass) => [pass.name, pass]));

@@ -41,19 +41,22 @@ export function setPicks(graph: Graph, count: number | 'input', report: PassCont
   }
   const k = count === 'input' ? symbol(activeName) : dim(count);
   let refused = false;
+  // A stack has many mixtures where the author wrote one.
+  const said = new Set<string>();
   const set = rewrite(graph, (node, build) => {
     if (node.op.name !== 'mixture') return undefined;
     const at = node.span ? { at: node.span } : {};
+    const first = !node.span || said.size < said.add(JSON.stringify(node.span)).size;
     const name = node.outputs[0]?.name ?? 'mixture';
     const experts = constant(node.attrs['n'] as Dim) ?? 1;
     if (count !== 'input' && (count < 1 || count > experts)) {
       refused = true;
-      report(diagnose('picks-out-of-range', { picked: count, experts }, { ...at, notes: [`in ${name}`] }));
+      if (first) report(diagnose('picks-out-of-range', { picked: count, experts }, { ...at, notes: [`in ${name}`] }));
       return undefined;
     }
     const picked = withPicks(node, k);
-    if (!picked) report(diagnose('picks-are-fixed', { name }, at));
-    else build.push(picked.node);
+    if (!picked && first) report(diagnose('picks-are-fixed', { name }, at));
+    if (picked) build.push(picked.node);
     return picked?.node.outputs;
   });
   if (refused) return graph;

@@ -32,6 +32,8 @@ export interface CompileSettings {
   readonly generate: boolean;
   /** Take the number of experts that a token picks as an input. */
   readonly active?: boolean;
+  /** Add results that say how mixtures route. */
+  readonly stats?: boolean;
   /** Write no functions, for importers that cannot read them: their bodies stand where they are called. */
   readonly flatten?: boolean;
   readonly placing: Placing;
@@ -83,7 +85,7 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
-    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
+    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, stats: settings.stats ?? false, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
     const { graph, functions } = lowered.value;

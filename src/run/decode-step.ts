@@ -5,6 +5,7 @@ import { activeName } from '../passes/set-picks.ts';
 import type { Stepper } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
+import type { StatsCollector } from './routing-stats.ts';
 import { floatsOf, integers, type Port, type Tensor, tensorOf } from './tensor.ts';
 
 /** The prefix of inputs that take the past, and that of the results which become it. */
@@ -58,7 +59,7 @@ export function logitsAt(logits: Tensor, positions: readonly number[]): readonly
 }
 
 /** Steps through a plan with the cache held by the engine. */
-export function stepper(engine: Engine, plan: DecodePlan): Stepper {
+export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector): Stepper {
   const rows = plan.rows.length;
   const { ids, mask, width } = leftPadded(plan.rows, plan.pad);
   const presents = presentNames(engine.inputs);
@@ -68,7 +69,8 @@ export function stepper(engine: Engine, plan: DecodePlan): Stepper {
 
   const run = async (feeds: Readonly<Record<string, Feed>>, newest: number): Promise<readonly Float32Array[]> => {
     const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name)));
-    const { read, held: next } = await engine.run(given, ['logits'], presents);
+    const { read, held: next } = await engine.run(given, ['logits', ...stats.names], presents);
+    stats.add(read);
     for (const one of Object.values(held)) one.release();
     held = asPast(next);
     const { logits } = read;

@@ -4,10 +4,11 @@ import type { Stepper } from './decode.ts';
 import { activeFeed, logitsAt } from './decode-step.ts';
 import type { Engine } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
+import type { StatsCollector } from './routing-stats.ts';
 import { integers } from './tensor.ts';
 
 /** Runs the grown sequences of a plan from their beginning. */
-export function rerunner(engine: Engine, plan: DecodePlan): Stepper {
+export function rerunner(engine: Engine, plan: DecodePlan, stats: StatsCollector): Stepper {
   const rows = plan.rows.map((row) => [...row]);
   const wants = new Set(engine.inputs.map(({ name }) => name));
 
@@ -34,7 +35,9 @@ export function rerunner(engine: Engine, plan: DecodePlan): Stepper {
         rows.flatMap(() => columns.map(() => 0)),
       ),
     };
-    const { read } = await engine.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name))), ['logits']);
+    const { read } = await engine.run(Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name))), ['logits', ...stats.names]);
+    stats.restart();
+    stats.add(read);
     return read['logits']
       ? logitsAt(
           read['logits'],

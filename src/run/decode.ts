@@ -7,6 +7,7 @@ import { rerunner } from './decode-whole.ts';
 import type { Engine } from './engine.ts';
 import type { Form } from './executable.ts';
 import type { DecodePlan, Timing } from './protocol.ts';
+import { type StatsCollector, statsCollector } from './routing-stats.ts';
 import { sample } from './sample.ts';
 
 /** How far a decode has come, and who listens. */
@@ -31,14 +32,16 @@ export interface Stepper {
 export type Decoded = { readonly ok: true; readonly timing: Timing } | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
 
 /** Writes the continuations of a plan. */
-export async function decode(engine: Engine, form: Form, plan: DecodePlan, control: Control): Promise<Decoded> {
+export async function decode(engine: Engine, form: Form, plan: DecodePlan, control: Control, stats: StatsCollector = statsCollector(engine.outputs)): Promise<Decoded> {
   const unfit = whyNot(engine, form);
   if (unfit) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: unfit })] };
   const lengths = new Set(plan.rows.map((row) => row.length));
   const maskable = form === 'whole' || engine.inputs.some(({ name }) => name === 'attention_mask');
-  if (lengths.size > 1 && !maskable) return rowByRow(engine, form, plan, control);
+  if (lengths.size > 1 && !maskable) return rowByRow(engine, form, plan, control, stats);
   if (form === 'loop') return { ok: true, timing: await decodeByLoop(engine, plan, control) };
-  return decodeOnHost((form === 'step' ? stepper : rerunner)(engine, plan), plan, control);
+  const done = await decodeOnHost((form === 'step' ? stepper : rerunner)(engine, plan, stats), plan, control);
+  const routing = stats.all();
+  return done.ok && routing.length > 0 ? { ok: true, timing: { ...done.timing, routing } } : done;
 }
 
 /** Inputs that decoding fills in, whatever the form. */
@@ -57,7 +60,7 @@ function whyNot({ inputs, outputs }: Engine, form: Form): string | undefined {
 }
 
 /** Models without a mask see padding as text, so prompts of different lengths go one after the other. */
-async function rowByRow(engine: Engine, form: Form, plan: DecodePlan, control: Control): Promise<Decoded> {
+async function rowByRow(engine: Engine, form: Form, plan: DecodePlan, control: Control, stats: StatsCollector): Promise<Decoded> {
   let prefillMs = 0;
   let decodeMs = 0;
   let steps = 0;
@@ -70,13 +73,15 @@ async function rowByRow(engine: Engine, form: Form, plan: DecodePlan, control: C
         emit: (given) => control.emit(given.flatMap((token) => plan.rows.map((_, other) => (other === row ? token : -1)))),
         finished: () => control.finished(row),
       },
+      stats,
     );
     if (!done.ok) return done;
     prefillMs += done.timing.prefillMs;
     decodeMs += done.timing.decodeMs;
     steps += done.timing.steps;
   }
-  return { ok: true, timing: { prefillMs, decodeMs, steps } };
+  const routing = stats.all();
+  return { ok: true, timing: { prefillMs, decodeMs, steps, ...(routing.length > 0 ? { routing } : {}) } };
 }
 
 async function decodeOnHost(step: Stepper, plan: DecodePlan, control: Control): Promise<Decoded> {

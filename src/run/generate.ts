@@ -3,6 +3,7 @@
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { channel } from './channel.ts';
 import type { Timing } from './protocol.ts';
+import type { MixtureStats } from './routing-stats.ts';
 import { greedySettings, type SampleSettings } from './sample.ts';
 import type { Session } from './session.ts';
 import { type StopFilter, stopFilter } from './stop-text.ts';
@@ -49,6 +50,8 @@ export interface Statistics {
   readonly decodeRate: number;
   /** For each row. */
   readonly endings: readonly Ending[];
+  /** How mixtures routed, where the model says so. */
+  readonly routing?: readonly MixtureStats[];
 }
 
 /** A continuation in the making: iterate for its pieces, then ask for the result. */
@@ -198,7 +201,7 @@ function settingsOf(options: GenerateOptions): SampleSettings {
   return { ...greedySettings, ...Object.fromEntries(given) };
 }
 
-function statistics(prompts: readonly (readonly number[])[], rows: readonly Row[], { prefillMs, decodeMs }: Timing): Statistics {
+function statistics(prompts: readonly (readonly number[])[], rows: readonly Row[], { prefillMs, decodeMs, routing }: Timing): Statistics {
   const promptTokens = prompts.reduce((sum, prompt) => sum + prompt.length, 0);
   const generatedTokens = rows.reduce((sum, row) => sum + row.count, 0);
   const later = rows.reduce((sum, row) => sum + Math.max(0, row.count - 1), 0);
@@ -211,5 +214,6 @@ function statistics(prompts: readonly (readonly number[])[], rows: readonly Row[
     prefillRate: rate(promptTokens, prefillMs),
     decodeRate: rate(later, decodeMs),
     endings: rows.map((row) => row.ending ?? 'length'),
+    ...(routing ? { routing } : {}),
   };
 }

@@ -20,6 +20,8 @@ export interface PrepareOptions extends PlaceOptions {
   /** How it is driven; what suits the model and the target where left out. `whole` runs it as written, without a cache. */
   readonly form?: Form;
   readonly version: string;
+  /** Whether it also says how its mixtures route; it is then run in steps, not in a loop. */
+  readonly stats?: boolean;
   /** How many experts a token picks, in place of what the author wrote; given when it runs where it is `'input'`. */
   readonly active?: number | 'input';
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
@@ -35,9 +37,10 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   const { target, dumpAfter, active } = options;
   const facts = factsOf(found);
   if (!facts.ok) return facts;
-  const form = options.form ?? formFor(found.model.graph, target);
+  const usual = formFor(found.model.graph, target);
+  const form = options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual);
   const storage = found.checkpoint ? 'checkpoint' : 'written';
-  const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(active === undefined ? {} : { active }), ...(dumpAfter ? { dumpAfter } : {}) });
+  const lowered = await lowerModel(found.model.graph, { target, form, storage, stats: options.stats ?? false, ...(active === undefined ? {} : { active }), ...(dumpAfter ? { dumpAfter } : {}) });
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
   const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);

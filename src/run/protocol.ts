@@ -2,6 +2,7 @@
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Executable, Form, ModelPlace, Provider } from './executable.ts';
+import type { MixtureStats } from './routing-stats.ts';
 import type { SampleSettings } from './sample.ts';
 import type { Port, Tensor } from './tensor.ts';
 
@@ -39,6 +40,8 @@ export interface Timing {
   readonly decodeMs: number;
   /** Steps after the first. */
   readonly steps: number;
+  /** How mixtures routed, where the model says so. */
+  readonly routing?: readonly MixtureStats[];
 }
 
 export type Request =

@@ -6,6 +6,7 @@ import { type Graph, type Value, value } from '../graph/graph.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
+import { addStatsPass } from '../passes/add-stats.ts';
 import { batchSegmentsPass } from '../passes/batch-segments.ts';
 import { cutMixturesPass } from '../passes/cut-mixtures.ts';
 import { dropDead } from '../passes/drop-dead.ts';
@@ -30,6 +31,8 @@ export interface LowerOptions {
   readonly storage: Storage;
   /** Whether routers become functions, for targets that have them; their nodes stand in the graph where left out. */
   readonly functions?: boolean;
+  /** Whether the graph also says how its mixtures route; not in a loop. */
+  readonly stats?: boolean;
   /** How many experts a token picks, in place of what the author wrote; an input of the graph where it is `'input'`. */
   readonly active?: number | 'input';
   /** Called after every pass with its name. */
@@ -60,7 +63,8 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
   const batched = cut.length > 0 && !target.lowerings.has('segment') ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
   const picked = options.active === undefined ? [] : [{ pass: setPicksPass, options: options.active === 'input' ? { input: true } : { count: options.active } }];
-  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const counted = options.stats && (form === 'whole' || form === 'step') ? [{ pass: addStatsPass, options: {} }] : [];
+  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...counted, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
   const plain = lowerGraph(ready, target, options.storage);

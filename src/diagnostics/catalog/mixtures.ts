@@ -108,6 +108,14 @@ right  e = top(s, k)   return e, …`,
 wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --active 2
 right  moec compile olmoe.moe -o out/olmoe --active   moec run out/olmoe --active 2`,
   },
+  'no-statistics': {
+    severity: 'error',
+    message: text`nothing in the model says how mixtures route`,
+    explanation: `\`--stats\` is for models with mixtures; a compiled one says how they route where it was compiled with \`--stats\`.
+
+wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --stats
+right  moec compile olmoe.moe -o out/olmoe --stats   moec run out/olmoe --stats`,
+  },
   'no-picks-to-set': {
     severity: 'error',
     message: text`no mixture of the model picks a number of experts that could be set`,
