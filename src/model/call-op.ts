@@ -4,6 +4,7 @@ import type { Ident } from '../../grammar/ast.ts';
 import type { Span } from '../../grammar/span.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { constant, type Dim, relabel } from '../graph/dim.ts';
+import { ndArray } from '../graph/nd-array.ts';
 import type { Attr, AttrKind, Op } from '../graph/op.ts';
 import { type DType, dtypes } from '../graph/type.ts';
 import type { GivenArgument } from './arguments.ts';
@@ -11,7 +12,7 @@ import { isPlain, numberOf, showConstant } from './arithmetic.ts';
 import { addCaches, addPositions, cachePath } from './attention.ts';
 import { type Env, fault } from './context.ts';
 import { isOpen } from './evaluate.ts';
-import { emit, type Operand } from './frame.ts';
+import { emit, emitOne, type Operand } from './frame.ts';
 import { opNamed, tensorOperands, type Written } from './operator.ts';
 import { type ListThing, poison, type Thing, thingWords } from './thing.ts';
 
@@ -44,6 +45,15 @@ export function castTo(env: Env, dtype: DType, args: readonly GivenArgument[], s
   if (operand.tensor.type.dtype === dtype) return operand.tensor;
   const results = emit(env, opNamed('cast'), [operand], { to: dtype }, span);
   return 'kind' in results ? results : (results[0] ?? poison);
+}
+
+/** `f32([1.0, 2.0])`: a list of constants as a tensor with one axis. What is in a list is not known while a layer is checked alone. */
+export function listTensor(env: Env, { items }: ListThing, dtype: DType, span: Span): Thing {
+  if (!items) return poison;
+  const numbers = items.map((one) => (one.kind === 'int' || one.kind === 'float' ? numberOf(one) : one.kind === 'bool' && one.value !== undefined ? Number(one.value) : undefined));
+  const known = numbers.filter((one) => one !== undefined);
+  if (known.length !== items.length || known.length === 0) return fault(env, 'function-takes', { name: `${dtype}(list)`, expected: 'numbers that are known' }, { at: span });
+  return emitOne(env, opNamed('constant'), [], { array: ndArray([known.length], known, dtype) }, span);
 }
 
 /** Several ops share a name: the one that has as many required ports as tensors stand in front, and knows every argument's name. */

@@ -5,7 +5,7 @@ import { nearest } from '../diagnostics/suggest.ts';
 import { type DType, dtypes } from '../graph/type.ts';
 import { applyLayer } from './apply.ts';
 import type { GivenArgument } from './arguments.ts';
-import { callOp, castTo } from './call-op.ts';
+import { callOp, castTo, listTensor } from './call-op.ts';
 import { type Env, fault } from './context.ts';
 import { evaluate, evaluateValue } from './evaluate.ts';
 import { join } from './frame.ts';
@@ -101,6 +101,8 @@ function callFunction(callee: Name, call: Call, env: Env): Thing {
   const args = evaluateArguments(call.args, env);
   if (args.some(({ thing }) => thing.kind === 'poison' || thing.kind === 'opaque')) return poison;
   const things = args.map(({ thing }) => thing);
+  const [list] = things;
+  if (env.frame && isDType(callee.text) && list?.kind === 'list' && things.length === 1) return listTensor(env, list, callee.text, call.span);
   const constants = constantFunctions.get(callee.text);
   const computes = constants && args.every(({ name }) => !name) && allConstant(things) && !things.some((one) => env.frame && needsGraph(one));
   if (constants && computes) {
@@ -112,9 +114,11 @@ function callFunction(callee: Name, call: Call, env: Env): Thing {
     if (constants) return fault(env, 'function-takes', { name: constants.signature, expected: 'constants' }, { at: call.span });
     return needsForward(env, call.span);
   }
-  if ((dtypes as readonly string[]).includes(callee.text)) return castTo(env, callee.text as DType, args, call.span);
+  if (isDType(callee.text)) return castTo(env, callee.text, args, call.span);
   return callOp(env, callee.text, opsCalled(callee.text), args, call.span);
 }
+
+const isDType = (word: string): word is DType => (dtypes as readonly string[]).includes(word);
 
 /** A size known only at run time has no logarithm yet. */
 const needsGraph = (thing: Thing): boolean => thing.kind === 'int' && thing.value.terms.some(({ powers }) => powers.length > 0);
