@@ -45,7 +45,7 @@ def scramble(model):
 
 def inputs_of(name, model):
     generator = torch.Generator().manual_seed(11)
-    ids = torch.randint(3, model.config.vocab_size, (2, 11), generator=generator)
+    ids = torch.randint(3, model.config.get_text_config().vocab_size, (2, 11), generator=generator)
     if "bert" not in name:
         return {"input_ids": ids}
     mask = torch.ones_like(ids)

@@ -18,6 +18,7 @@ YARN = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_posit
 GPT_OSS = dict(BASE, num_local_experts=5, num_experts_per_tok=2, head_dim=12, sliding_window=4, num_hidden_layers=4)
 JETMOE = dict({key: value for key, value in BASE.items() if key != "num_attention_heads"}, num_key_value_heads=3, kv_channels=8, num_local_experts=5, num_experts_per_tok=2)
 LLAMA4 = dict(BASE, num_local_experts=5, head_dim=8, intermediate_size_mlp=44, num_hidden_layers=4, attention_chunk_size=4, floor_scale=3)
+VISION = dict(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64, vision_output_dim=16, image_size=28, patch_size=14, projector_input_dim=16, projector_output_dim=16)
 PLAIN = dict(rope_type="default", rope_theta=10000.0)
 
 
@@ -91,6 +92,7 @@ MODELS = {
     "deepseek_v3-yarn": deepseek_v3(n_group=1, topk_group=1, rope_parameters=dict(YARN, mscale=1.0, mscale_all_dim=1.0)),
     "phimoe": phimoe(),
     "phimoe-biased": phimoe(attention_bias=True, lm_head_bias=True, sliding_window=4),
+    "phimoe-long": phimoe(rope_parameters=dict(rope_type="longrope", rope_theta=10000.0, short_factor=[1.0, 1.3, 1.7, 2.0], long_factor=[1.0, 2.0, 3.0, 4.0], short_mscale=1.2, long_mscale=1.4, original_max_position_embeddings=32)),
     "gpt_oss": gpt_oss(rope_parameters=dict(YARN, beta_fast=32.0, beta_slow=1.0, truncate=False)),
     "gpt_oss-full": gpt_oss(layer_types=["full_attention", "full_attention", "sliding_attention", "sliding_attention"], swiglu_limit=0.5, rope_parameters=PLAIN),
     "granitemoe": granitemoe(),
@@ -99,6 +101,7 @@ MODELS = {
     "jetmoe": jetmoe(),
     "jetmoe-three": jetmoe(num_experts_per_tok=3, tie_word_embeddings=False),
     "llama4": llama4(rope_parameters=dict(rope_type="llama3", rope_theta=10000.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)),
+    "llama4-seeing": lambda: t.Llama4ForConditionalGeneration(t.Llama4Config(text_config=dict(LLAMA4, rope_parameters=PLAIN), vision_config=VISION)),
     "llama4-maverick": llama4(interleave_moe_layer_step=2, use_qk_norm=False, rope_parameters=PLAIN),
 }
 

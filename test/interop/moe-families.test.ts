@@ -38,6 +38,7 @@ const checkpoints = {
   'deepseek_v3-yarn': 'DeepSeekV3',
   phimoe: 'PhiMoE',
   'phimoe-biased': 'PhiMoE',
+  'phimoe-long': 'PhiMoE',
   gpt_oss: 'GptOss',
   'gpt_oss-full': 'GptOss',
   granitemoe: 'GraniteMoE',
@@ -46,6 +47,7 @@ const checkpoints = {
   jetmoe: 'JetMoE',
   'jetmoe-three': 'JetMoEUntied',
   llama4: 'Llama4Text',
+  'llama4-seeing': 'Llama4',
   'llama4-maverick': 'Llama4Text',
 } as const;
 
