@@ -2,7 +2,7 @@
 
 import { constant, type Dim, dim, same, subtract } from '../graph/dim.ts';
 import type { Value } from '../graph/graph.ts';
-import type { DType } from '../graph/type.ts';
+import type { DType, TensorType } from '../graph/type.ts';
 import { onnxTypes } from '../ops/onnx-types.ts';
 import type { Call, DeviceTools } from './device-builder.ts';
 
@@ -104,9 +104,26 @@ const slice: DeviceRewrite = (call, tools) => {
   const bounds = (given: Value | undefined, isEnd: boolean): readonly (number | undefined)[] => (sizesOf(given) ?? []).map((bound, i) => place(bound, at[i] ?? 0, isEnd));
   const [starts, ends] = [bounds(from, false), bounds(to, true)];
   const fixed = [...starts, ...ends].every((one) => one !== undefined) && starts.length === at.length;
-  const static_ = fixed ? { ...call, inputs: [x, onnx.ints(starts.map((one) => one ?? 0)), onnx.ints(ends.map((one) => one ?? end)), axes, ...rest] } : call;
-  return throughFloat(['bool', 'i32'])(static_, tools) ?? tools.write(static_);
+  const bounded = fixed ? { ...call, inputs: [x, onnx.ints(starts.map((one) => one ?? 0)), onnx.ints(ends.map((one) => one ?? end)), axes, ...rest] } : call;
+  const results = throughFloat(['bool', 'i32'])(bounded, tools) ?? tools.write(bounded);
+  const type = rest.length === 0 ? slicedType(typeOf(x), at, sizesOf(from), sizesOf(to)) : undefined;
+  for (const one of results) if (type) tools.assume(one, type);
+  return results;
 };
+
+/** The type after cuts of one step each; undefined where a bound counts from the end. */
+function slicedType(type: TensorType | undefined, axes: readonly number[], from: readonly Dim[] | undefined, to: readonly Dim[] | undefined): TensorType | undefined {
+  if (!type || !from || !to) return undefined;
+  const dims = [...type.dims];
+  for (const [i, axis] of axes.entries()) {
+    const place = axis < 0 ? axis + dims.length : axis;
+    const [start, stop, size] = [from[i], to[i], dims[place]];
+    if (!start || !stop || !size || (constant(start) ?? 0) < 0 || (constant(stop) ?? 0) < 0) return undefined;
+    const [known, whole] = [constant(stop), constant(size)];
+    dims[place] = subtract(known !== undefined && whole !== undefined && known > whole ? size : stop, start);
+  }
+  return { ...type, dims };
+}
 
 const noBool = throughFloat(['bool']);
 

@@ -25,6 +25,12 @@ interface Case {
   readonly vocabulary: number;
 }
 
+/** A family of the zoo in small, two blocks over 67 tokens. */
+function mixture(name: string, { model, ...sizes }: Readonly<Record<string, string | number>>): Case {
+  const set = Object.fromEntries(Object.entries({ V: 67, L: 2, ...sizes }).map(([param, size]) => [param, String(size)]));
+  return { name, found: () => zooModel(name, { model: String(model), set }), decodes: true, vocabulary: 67 };
+}
+
 const cases: readonly Case[] = [
   { name: 'llama', found: () => checkpointModel(makeLlama(join(root, 'llama-checkpoint'))), decodes: true, vocabulary: 258 },
   { name: 'llama with heads of 16', found: () => checkpointModel(makeLlama(join(root, 'llama16'), { config: { hidden_size: 64 } })), decodes: true, vocabulary: 258 },
@@ -35,6 +41,12 @@ const cases: readonly Case[] = [
     vocabulary: 67,
   },
   { name: 'gpt2', found: () => zooModel('gpt2', { set: { V: '67', D: '32', H: '64', L: '2', N: '4', P: '40' } }), decodes: true, vocabulary: 67 },
+  mixture('mixtral', { model: 'Mixtral', D: 32, H: 48, N: 4, G: 2, E: 5, k: 2 }),
+  mixture('jetmoe', { model: 'JetMoE', D: 32, H: 48, G: 2, W: 8, E: 4, k: 2 }),
+  mixture('deepseek_v3', { model: 'DeepSeekV3', D: 32, H: 48, I: 24, dense: 1, N: 4, Q: 12, C: 16, R: 4, W: 8, U: 6, E: 8, k: 2, groups: 4, kept: 2 }),
+  mixture('gpt_oss', { model: 'GptOss', D: 32, I: 24, N: 4, G: 2, W: 8, E: 4, k: 2, window: 4 }),
+  mixture('phimoe', { model: 'PhiMoE', D: 32, H: 48, N: 4, G: 2, E: 4 }),
+  mixture('llama4', { model: 'Llama4Text', D: 32, I: 24, H: 48, N: 4, G: 2, W: 8, E: 4, chunk: 4 }),
   { name: 'bert', found: () => checkpointModel(makeBert(join(root, 'bert-checkpoint'))), decodes: false, vocabulary: 31 },
 ];
 
