@@ -2,7 +2,7 @@
 
 import { Bug } from '../diagnostics/bug.ts';
 import type { Graph, Weight } from '../graph/graph.ts';
-import { dataTypes } from './dtype.ts';
+import { onnxTypes } from '../ops/onnx-types.ts';
 import { emitGraph, type Scope } from './emit.ts';
 import { type Extras, noExtras } from './extras.ts';
 import { emitFunction, type FunctionGraph } from './functions.ts';
@@ -88,7 +88,7 @@ function initializer({ source, value, path }: Weight, name: string, placement: P
   if (location.startsWith('/') || location.includes('\\') || location.split('/').includes('..')) throw new Bug(`${path} would lie at ${location}, outside the model's folder`);
   return {
     dims: source.dims,
-    dataType: dataTypes[source.dtype],
+    dataType: onnxTypes[source.dtype],
     name,
     externalData: [
       { key: 'location', value: location },

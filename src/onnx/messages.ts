@@ -96,7 +96,7 @@ export interface ValueInfoProto extends Message {
 
 export interface TensorProto extends Message {
   readonly dims?: readonly Int[];
-  /** One of `dataTypes`, or a number of a later onnx.proto. */
+  /** One of `onnxTypes`, or a number of a later onnx.proto. */
   readonly dataType?: number;
   readonly segment?: Segment;
   readonly floatData?: readonly number[];

@@ -2,8 +2,9 @@
 
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import { bytesOf, type DType } from '../graph/type.ts';
+import { onnxTypes } from '../ops/onnx-types.ts';
 import { fromBytes, toBytes } from '../weights/elements.ts';
-import { dataTypes, dtypeOf } from './dtype.ts';
+import { dtypeOf } from './dtype.ts';
 import type { Int, TensorProto } from './messages.ts';
 
 /** The array as a tensor with its numbers in it. */
@@ -13,7 +14,7 @@ export function tensorOf(array: NdArray, name?: string): TensorProto {
 
 /** A tensor with these little-endian bytes. */
 export function tensorOfBytes({ dtype, dims }: { readonly dtype: DType; readonly dims: readonly number[] }, bytes: Uint8Array, name?: string): TensorProto {
-  return { dims, dataType: dataTypes[dtype], ...(name === undefined ? {} : { name }), rawData: bytes };
+  return { dims, dataType: onnxTypes[dtype], ...(name === undefined ? {} : { name }), rawData: bytes };
 }
 
 /** The array a tensor holds; undefined where an `NdArray` cannot hold it exactly: text, numbers elsewhere, types the language lacks, whole numbers beyond 2^53. */

@@ -2,12 +2,13 @@
 
 import { constant, type Dim, dim, show, symbol } from '../graph/dim.ts';
 import type { TensorType } from '../graph/type.ts';
-import { dataTypes, dtypeOf } from './dtype.ts';
+import { onnxTypes } from '../ops/onnx-types.ts';
+import { dtypeOf } from './dtype.ts';
 import type { Dimension, TypeProto } from './messages.ts';
 
 /** The type as onnx.proto has it; a size that is no number becomes a `dim_param`. */
 export function typeProto({ dtype, dims }: TensorType): TypeProto {
-  return { tensorType: { elemType: dataTypes[dtype], shape: { dim: dims.map(dimension) } } };
+  return { tensorType: { elemType: onnxTypes[dtype], shape: { dim: dims.map(dimension) } } };
 }
 
 function dimension(size: Dim): Dimension {

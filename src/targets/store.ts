@@ -4,7 +4,7 @@ import { dim } from '../graph/dim.ts';
 import { type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import type { Source } from '../graph/source.ts';
-import type { DType } from '../graph/type.ts';
+import { onnxTypes } from '../ops/index.ts';
 
 /** `checkpoint`: the file points into the checkpoint's own bytes, views become nodes. `written`: data of its own, views applied while writing. */
 export type Storage = 'checkpoint' | 'written';
@@ -85,7 +85,7 @@ function applyView(source: Source, place: (of: Source) => Value, onnx: Onnx): Va
     case 'concat':
       return onnx.Concat(...source.of.map(place), { axis: source.axis });
     case 'cast':
-      return onnx.Cast(place(source.of), { to: onnxType(source.dtype) });
+      return onnx.Cast(place(source.of), { to: onnxTypes[source.dtype] });
     case 'arithmetic':
       return applyArithmetic(source, place(source.of), onnx);
     default:
@@ -127,10 +127,3 @@ export function keyOf(source: Source): string | undefined {
   if (source.kind === 'literal') return undefined;
   return JSON.stringify(source, (name, held: unknown) => (name === 'array' ? undefined : held));
 }
-
-/** Codes of element types in ONNX, for `Cast`. */
-export function onnxType(dtype: DType): number {
-  return onnxTypes[dtype];
-}
-
-const onnxTypes: Readonly<Record<DType, number>> = { f32: 1, u8: 2, i8: 3, u16: 4, i16: 5, i32: 6, i64: 7, string: 8, bool: 9, f16: 10, f64: 11, u32: 12, u64: 13, bf16: 16 };
