@@ -11,6 +11,7 @@ import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { picksOf } from '../passes/set-picks.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
@@ -38,6 +39,8 @@ export interface CompileSettings {
   readonly flatten?: boolean;
   readonly placing: Placing;
   readonly version: string;
+  /** How mixtures are lowered, in place of what costs least. */
+  readonly lowering?: Wish;
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
 
@@ -85,7 +88,7 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
-    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, stats: settings.stats ?? false, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
+    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, stats: settings.stats ?? false, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.lowering ? { lowering: settings.lowering } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
     const { graph, functions } = lowered.value;

@@ -7,6 +7,7 @@ import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exportModel } from '../onnx/export.ts';
 import { picksOf } from '../passes/set-picks.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
 import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
@@ -24,6 +25,8 @@ export interface PrepareOptions extends PlaceOptions {
   readonly stats?: boolean;
   /** How many experts a token picks, in place of what the author wrote; given when it runs where it is `'input'`. */
   readonly active?: number | 'input';
+  /** How mixtures are lowered, in place of what costs least. */
+  readonly lowering?: Wish;
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
 
@@ -34,13 +37,13 @@ const inlineAtMost = 1 << 26;
 
 /** The model as something to open a session on. Its `dispose` removes what was made for it. */
 export async function prepare(found: Found, options: PrepareOptions): Promise<Outcome<Executable>> {
-  const { target, dumpAfter, active } = options;
+  const { target, dumpAfter, active, lowering } = options;
   const facts = factsOf(found);
   if (!facts.ok) return facts;
   const usual = formFor(found.model.graph, target);
   const form = options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual);
   const storage = found.checkpoint ? 'checkpoint' : 'written';
-  const lowered = await lowerModel(found.model.graph, { target, form, storage, stats: options.stats ?? false, ...(active === undefined ? {} : { active }), ...(dumpAfter ? { dumpAfter } : {}) });
+  const lowered = await lowerModel(found.model.graph, { target, form, storage, stats: options.stats ?? false, ...(active === undefined ? {} : { active }), ...(lowering ? { lowering } : {}), ...(dumpAfter ? { dumpAfter } : {}) });
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
   const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);

@@ -2,7 +2,6 @@
 
 import { attendByOp } from './attention.ts';
 import { matmulByGemm } from './matmul.ts';
-import { guarded } from './mixture/guarded.ts';
 import { ropeByOp } from './rotation.ts';
 import type { Target } from './target.ts';
 
@@ -14,5 +13,6 @@ export const ort: Target = {
   domains: {},
   controlFlow: true,
   functions: true,
-  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['rope', ropeByOp], ['segment', guarded]]),
+  mixtures: { names: ['batched', 'guarded', 'gathered', 'looped', 'fused'], costs: { node: 0.8, read: 40_000, copy: 12_000, multiply: 160_000, multiplyFused: 100_000 } },
+  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['rope', ropeByOp],]),
 };

@@ -7,7 +7,7 @@ import type { FunctionGraph } from '../onnx/functions.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
 import { addStatsPass } from '../passes/add-stats.ts';
-import { batchSegmentsPass } from '../passes/batch-segments.ts';
+import { batchSegments, batchSegmentsPass } from '../passes/batch-segments.ts';
 import { cutMixturesPass } from '../passes/cut-mixtures.ts';
 import { dropDead } from '../passes/drop-dead.ts';
 import { foldConstants } from '../passes/fold-constants.ts';
@@ -18,6 +18,8 @@ import { setPicksPass } from '../passes/set-picks.ts';
 import { shareDuplicates } from '../passes/share-duplicates.ts';
 import { simplify } from '../passes/simplify.ts';
 import { lowerGraph } from './lower.ts';
+import { type Choice, choose, type ChooseOptions, type Wish } from './mixture/choose.ts';
+import { choices, lowerSegments } from './mixture/lower.ts';
 import type { Storage } from './store.ts';
 import type { Target } from './target.ts';
 import { outlineUnits } from './units.ts';
@@ -35,6 +37,8 @@ export interface LowerOptions {
   readonly stats?: boolean;
   /** How many experts a token picks, in place of what the author wrote; an input of the graph where it is `'input'`. */
   readonly active?: number | 'input';
+  /** How mixtures are lowered, in place of what costs least. */
+  readonly lowering?: Wish;
   /** Called after every pass with its name. */
   readonly dumpAfter?: (pass: string, graph: Graph) => void;
 }
@@ -46,6 +50,8 @@ export interface Lowered {
   readonly functions: readonly FunctionGraph[];
   readonly target: Target;
   readonly form: Form;
+  /** What was chosen for each segment of a mixture. */
+  readonly mixtures: readonly Choice[];
 }
 
 /** Passes that make a graph smaller without changing what it computes, in order. */
@@ -61,17 +67,28 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const driver = { context, ...(options.dumpAfter ? { dumpAfter: options.dumpAfter } : {}) };
   const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
-  const batched = cut.length > 0 && !target.lowerings.has('segment') ? [batchSegmentsPass, simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })) : [];
   const picked = options.active === undefined ? [] : [{ pass: setPicksPass, options: options.active === 'input' ? { input: true } : { count: options.active } }];
   const counted = options.stats && (form === 'whole' || form === 'step') ? [{ pass: addStatsPass, options: {} }] : [];
-  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...counted, ...batched, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...counted, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
-  const plain = lowerGraph(ready, target, options.storage);
+  const { graph: expanded, choices: mixtures, target: chosen } = await chooseMixtures(ready, options, driver);
+  const plain = lowerGraph(expanded, chosen, options.storage);
   const { graph: lowered, functions } = options.functions && target.functions ? outlineUnits(plain) : { graph: plain, functions: [] };
   const graph = form === 'loop' || form === 'chunk' ? addGenerateLoop(nameDims(lowered), { resume: form === 'chunk' }) : nameDims(lowered);
   options.dumpAfter?.('lower', graph);
-  return { ok: true, value: { graph, functions, target, form }, diagnostics: found.all };
+  return { ok: true, value: { graph, functions, target, form, mixtures }, diagnostics: found.all };
+}
+
+/** Chooses the lowerings of mixtures: those that are batched become ops of their own, the others are left to the target that is returned. */
+async function chooseMixtures(graph: Graph, { target, form, storage, lowering }: LowerOptions, driver: Parameters<typeof runPasses>[2]): Promise<{ readonly graph: Graph; readonly choices: readonly Choice[]; readonly target: Target }> {
+  const settings: ChooseOptions = { target, steps: form !== 'whole', written: storage === 'written', ...(lowering ? { wish: lowering } : {}) };
+  const chosen = choices(graph, settings);
+  if (chosen.length === 0) return { graph, choices: [], target };
+  const batched: Pass = { ...batchSegmentsPass, run: (given) => batchSegments(given, (node) => choose(node, given, settings).many === 'batched') };
+  const expanding = chosen.some(({ many }) => many === 'batched') ? [batched, simplify, shareDuplicates, dropDead] : [];
+  const expanded = await runPasses(graph, expanding.map((pass) => ({ pass, options: {} })), driver);
+  return { graph: expanded, choices: chosen, target: { ...target, lowerings: new Map([...target.lowerings, ['segment', lowerSegments(expanded, settings)]]) } };
 }
 
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {

@@ -29,6 +29,22 @@ export interface LoweringContext {
 /** Lowers one node, or leaves it to the standard lowering by returning undefined. `old` is the node before its inputs were lowered. */
 export type Lowering = (node: Node, context: LoweringContext, old: Node) => readonly Value[] | undefined;
 
+/** The ways a segment of a mixture can be lowered. */
+export const loweringNames = ['batched', 'guarded', 'gathered', 'looped', 'fused'] as const;
+export type LoweringName = (typeof loweringNames)[number];
+
+/** What a runtime was measured to take, with two threads. */
+export interface MixtureCosts {
+  /** Microseconds to start a node. */
+  readonly node: number;
+  /** Bytes of weights a microsecond: read by products, and copied. */
+  readonly read: number;
+  readonly copy: number;
+  /** Floating-point operations a microsecond: of products, and inside the fused operator. */
+  readonly multiply: number;
+  readonly multiplyFused: number;
+}
+
 export interface Target {
   readonly name: string;
   /** One line for `moec --help` and the reports. */
@@ -45,6 +61,8 @@ export interface Target {
   readonly functions: boolean;
   /** What its runtime computes in place of what lowerings write; they write for it as they stand where left out. */
   readonly device?: (onnx: Onnx, inputs: readonly Value[]) => Device;
+  /** How mixtures may be lowered, and what that costs. */
+  readonly mixtures: { readonly names: readonly LoweringName[]; readonly costs: MixtureCosts };
   /** Lowerings by op name. */
   readonly lowerings: ReadonlyMap<string, Lowering>;
 }

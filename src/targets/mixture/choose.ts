@@ -1,0 +1,140 @@
+/** Picks the lowering of each segment: by experts, widths, picks and tokens, from what a target's runtime was measured to take. */
+
+import { constant } from '../../graph/dim.ts';
+import type { Graph, Node } from '../../graph/graph.ts';
+import { bytesOf } from '../../graph/type.ts';
+import type { LoweringName, MixtureCosts, Target } from '../target.ts';
+import { notFused } from './fused.ts';
+import { canGather } from './gathered.ts';
+import { readSegment } from './segment.ts';
+
+/** How lowerings are asked for: one for every number of tokens, or one for few and one for many. */
+export interface Wish {
+  readonly few: LoweringName;
+  readonly many: LoweringName;
+}
+
+export interface ChooseOptions {
+  readonly target: Target;
+  /** Whether the graph is run for one token at a time too. */
+  readonly steps: boolean;
+  /** Whether weights are written anew, so that other orders of rows cost nothing. */
+  readonly written: boolean;
+  /** What the caller asks for, in place of the cheapest. */
+  readonly wish?: Wish;
+}
+
+/** What a segment is lowered to. */
+export interface Choice extends Wish {
+  /** The segment, by its result. */
+  readonly path: string;
+  readonly experts: number;
+  /** Undefined where the number of picks is known only at run time. */
+  readonly picks: number | undefined;
+  /** Tokens up to which `few` is used, where it differs from `many`. */
+  readonly upTo: number;
+  readonly reason: string;
+  /** Estimated milliseconds for one token and for `manyTokens`, by lowering that could be used. */
+  readonly estimates: readonly { readonly lowering: LoweringName; readonly one: number; readonly many: number }[];
+  /** Why others cannot be used. */
+  readonly refused: readonly { readonly lowering: LoweringName; readonly reason: string }[];
+}
+
+/** What stands for many tokens in estimates. */
+export const manyTokens = 256;
+/** A second lowering must save this much to be worth a second graph. */
+const worthwhile = 1.15;
+/** Bytes that gathering weights may take for `manyTokens`. */
+const gatheredAtMost = 1 << 30;
+
+/** Sizes that costs depend on. */
+interface Sizes {
+  readonly n: number;
+  readonly k: number;
+  /** Matrices and bytes of one expert, and operations of one row in it. */
+  readonly products: number;
+  readonly bytes: number;
+  readonly flops: number;
+}
+
+/** The lowering of a segment, and why. */
+export function choose(node: Node, around: Graph, options: ChooseOptions): Choice {
+  const segment = readSegment(node, node);
+  const { target, wish } = options;
+  const sizes = sizesOf(segment);
+  const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, options) }));
+  const refused = refusals.flatMap(({ lowering, reason }) => (reason === undefined ? [] : [{ lowering, reason }]));
+  const possible = refusals.filter(({ reason }) => reason === undefined).map(({ lowering }) => lowering);
+  const estimates = possible.map((lowering) => ({ lowering, one: cost(lowering, sizes, 1, target.mixtures.costs) / 1000, many: cost(lowering, sizes, manyTokens, target.mixtures.costs) / 1000 }));
+  const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), estimates, refused };
+  const asked = wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched'))) ? wish : undefined;
+  if (asked) return { ...about, ...asked, upTo: turn(asked, sizes, target.mixtures.costs), reason: 'asked for' };
+  const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `${target.name} has no such lowering`}; ` : '';
+  const best = cheapest(estimates, options.steps, target.controlFlow);
+  return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: `${missed}${best.reason}` };
+}
+
+type Estimates = Choice['estimates'];
+
+/** The cheapest lowering, or the cheapest two where one alone would cost much. */
+function cheapest(estimates: Estimates, steps: boolean, controlFlow: boolean): Wish & { readonly reason: string } {
+  const by = (pick: 'one' | 'many'): Estimates[number] => estimates.reduce((best, one) => (one[pick] < best[pick] ? one : best));
+  const [one, many] = [by('one'), by('many')];
+  if (!steps) return { few: many.lowering, many: many.lowering, reason: `least for ${manyTokens} tokens` };
+  if (one.lowering === many.lowering) return { few: one.lowering, many: one.lowering, reason: `least for one token and for ${manyTokens}` };
+  const loss = (given: Estimates[number]): number => Math.max(given.one / one.one, given.many / many.many);
+  const single = estimates.reduce((best, given) => (loss(given) < loss(best) ? given : best));
+  if (!controlFlow || loss(single) <= worthwhile || [one.lowering, many.lowering].includes('batched')) return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}` };
+  return { few: one.lowering, many: many.lowering, reason: `each the least for its number of tokens; one alone costs ${loss(single).toFixed(2)} ×` };
+}
+
+/** The number of tokens up to which `few` costs less, by halving. */
+function turn({ few, many }: Wish, sizes: Sizes, costs: MixtureCosts): number {
+  let [low, high] = [1, manyTokens];
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (cost(few, sizes, middle, costs) <= cost(many, sizes, middle, costs)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function refusal(lowering: LoweringName, node: Node, around: Graph, { k, bytes }: Sizes, { written, target, wish }: ChooseOptions): string | undefined {
+  const asked = wish?.few === lowering || wish?.many === lowering;
+  if (lowering === 'fused') return notFused(node, around) ?? (written || asked ? undefined : 'its weights would have to be written in another order');
+  if (lowering === 'gathered') {
+    if (!canGather(node)) return 'its experts cannot be computed in one batch with weights of their own';
+    const most = manyTokens * k * bytes;
+    if (!asked && !target.controlFlow && most > gatheredAtMost) return `the weights of ${manyTokens} tokens would take ${Math.round(most / 2 ** 20)} MiB`;
+  }
+  return undefined;
+}
+
+function sizesOf({ n, slots, kinds }: ReturnType<typeof readSegment>): Sizes {
+  const each = kinds.map(({ lifted, count }) => {
+    const weights = lifted.map((one) => ({ dims: (one.type?.dims ?? []).slice(1).map((size) => constant(size) ?? 1), width: bytesOf[one.type?.dtype ?? 'f32'] }));
+    const elements = weights.map(({ dims }) => dims.reduce((product, size) => product * size, 1));
+    const matrices = weights.filter(({ dims }) => dims.length >= 2).length;
+    return { count, matrices, bytes: elements.reduce((sum, one, i) => sum + one * (weights[i]?.width ?? 4), 0), flops: 2 * elements.reduce((sum, one) => sum + one, 0) };
+  });
+  const mean = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one) * one.count, 0) / Math.max(1, n);
+  return { n, k: constant(slots) ?? Math.max(1, Math.round(n / 4)), products: mean((one) => one.matrices), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
+}
+
+/** Microseconds for `tokens` tokens. */
+function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, copy, multiply, multiplyFused }: MixtureCosts): number {
+  const rows = tokens * k;
+  const active = n * (1 - (1 - 1 / n) ** rows);
+  switch (lowering) {
+    case 'batched':
+      return node * n * (products + 3) + (n * bytes) / read + (n * tokens * flops) / multiply;
+    case 'guarded':
+      return node * (30 + n * products) + (active * bytes) / read + (rows * flops) / multiply;
+    case 'gathered':
+      return node * 20 + rows * bytes * (1 / copy + 1 / read);
+    case 'looped':
+      return node * 40 + active * (node * (15 + 3 * products) + bytes * (1 / copy + 1 / read)) + (rows * flops) / multiply;
+    case 'fused':
+      return node * 12 + (active * bytes) / read + (rows * flops) / multiplyFused;
+  }
+}

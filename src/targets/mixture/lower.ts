@@ -1,0 +1,44 @@
+/** Lowers segments by what was chosen for each: one lowering, or two and an `If` on the number of tokens. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import { constant } from '../../graph/dim.ts';
+import type { Graph, Value } from '../../graph/graph.ts';
+import type { Lowering, LoweringName } from '../target.ts';
+import { type Choice, choose, type ChooseOptions } from './choose.ts';
+import { fusedIn } from './fused.ts';
+import { gathered } from './gathered.ts';
+import { guarded } from './guarded.ts';
+import { looped } from './looped.ts';
+import { present } from './segment.ts';
+
+/** The lowering of segments in `graph`. Those that are batched are ops of their own by then. */
+export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
+  const lowerings = loweringsIn(graph);
+  return (node, context, old) => {
+    const { few, many, upTo, path } = choose(old, graph, options);
+    if (few === many) return lowerings[many](node, context, old);
+    const { onnx } = context;
+    const experts = present(node.inputs[0]);
+    const slots = present(experts.type?.dims.at(-1));
+    const most = constant(slots) === undefined ? onnx.Mul(onnx.size(slots), onnx.scalar(upTo, 'i64')) : onnx.scalar(upTo * (constant(slots) ?? 1), 'i64');
+    const inside = (lowering: LoweringName): Graph => context.branch(`${path}/${lowering}`, (branch) => [only(lowerings[lowering](node, branch, old))]);
+    return [only(onnx.all('If', [onnx.LessOrEqual(onnx.Size(experts), most)], {}, 1, { bodies: { then_branch: inside(few), else_branch: inside(many) } }))];
+  };
+}
+
+const loweringsIn = (graph: Graph): Readonly<Record<LoweringName, Lowering>> => ({
+  batched: (node) => {
+    throw new Bug(`${node.outputs[0]?.name ?? 'a segment'} is batched, and should have been expanded`);
+  },
+  guarded,
+  gathered,
+  looped,
+  fused: fusedIn(graph),
+});
+
+const only = (values: readonly Value[] | undefined): Value => present(values?.[0]);
+
+/** What was chosen for every segment of a graph, in order. */
+export function choices(graph: Graph, options: ChooseOptions): readonly Choice[] {
+  return graph.nodes.filter(({ op }) => op.name === 'segment').map((node) => choose(node, graph, options));
+}
