@@ -6,6 +6,7 @@ import { ops } from '../src/ops/index.ts';
 import { ort } from '../src/targets/ort.ts';
 import { portable } from '../src/targets/portable.ts';
 import type { Target } from '../src/targets/target.ts';
+import { webgpu } from '../src/targets/webgpu.ts';
 import { differences, distance, evaluated, generator, gradients, graphOf, inputsOf, isFloat, modelOf, openSizes, ran, settingsOf, typeOfArray } from './ops/harness.ts';
 
 /** Central differences with steps of 1e-5 on f64 are off by about 1e-10 of the third derivative and 1e-11 of rounding; 1e-6 of the largest gradient leaves room for steep ops. */
@@ -86,6 +87,7 @@ describe.each<readonly [string, Target, boolean]>([
   ['portable, sizes known at run time', portable, true],
   ['portable, sizes known', portable, false],
   ['ort, sizes known at run time', ort, true],
+  ['webgpu on the CPU, sizes known at run time', webgpu, true],
   ['opset 18', oldest, false],
 ])('%s agrees with the reference', (_, target, opened) => {
   test.each(rows)('%s', async (_label, op, sample) => {
