@@ -34,6 +34,7 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   if (!expert || bodies.some((one) => !one)) return poison;
   for (const other of bodies)
     if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
+  if (!perToken(env, mixture, tensors[0]?.type, expert.type)) return poison;
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
   const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names, router: router.name, counts: mixture.experts.map((run) => constant(run.count) ?? 0) });
@@ -41,6 +42,17 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   const node: Node = { op: opNamed('mixture'), inputs: [...tensors.map((one) => one.value), ...lifted], outputs: [result], attrs, bodies: graphs, span };
   frame.build.nodes.push(node);
   return { kind: 'tensor', value: result, type: expert.type };
+}
+
+/** Whether an expert gives something for each token that it reads. */
+function perToken(env: Env, mixture: Mixture, reads: TensorType | undefined, gives: TensorType): boolean {
+  const tokens = reads?.dims.slice(0, -1) ?? [];
+  if (tokens.every((size, i) => same(size, gives.dims[i] ?? -1))) return true;
+  const layer = mixture.experts[0]?.layer;
+  const result = layer?.kind === 'instance' ? bodyOf(layer.decl)?.forward.results[0] : undefined;
+  const wanted = spellType({ dtype: gives.dtype, dims: tokens }).replace(']', ', …]');
+  fault(env, 'expert-gives-no-tokens', { found: spellType(gives), wanted }, { at: mixture.span, related: result ? [{ span: result.span, text: 'declared here' }] : [] });
+  return false;
 }
 
 interface Applied {
@@ -79,7 +91,7 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
   const tensors = results.flatMap((one) => (one.kind === 'tensor' ? [one] : []));
   if (tensors.length !== names.length) return undefined;
   const experts = tensors[names.indexOf('experts')];
-  if (!experts || !checkRouting(env, applied, names, tensors, experts)) return undefined;
+  if (!experts || !checkRouting(env, applied, names, tensors, experts) || !picksAmong(env, mixture, build, experts, applied.span)) return undefined;
   const lead = (applied.tensors[0]?.type.dims.length ?? 1) - 1;
   const extras = new Map(
     names.flatMap((name, i) => {
@@ -115,6 +127,16 @@ function checkRouting(env: Env, { tensors: args, span }: Applied, names: readonl
   const weights = results[names.indexOf('weights')];
   if (!weights || (weights.type.dtype === 'f32' && fits(weights.type.dims) && slots && same(weights.type.dims.at(-1) ?? -1, slots))) return true;
   fault(env, 'router-result-wrong', { name: 'weights', found: spellType(weights.type), expected: spellType({ dtype: 'f32', dims: experts.type.dims }) }, { at: span });
+  return false;
+}
+
+/** Whether experts that are the result of a `top` are picked among as many as there are. */
+function picksAmong(env: Env, mixture: Mixture, build: Build, experts: TensorThing, span: Span): boolean {
+  const last = build.nodes.find((node) => node.op.name === 'top' && node.outputs[0] === experts.value);
+  const scored = last?.inputs[0]?.type?.dims.at(-1);
+  const [scores, count] = [scored && constant(scored), constant(mixture.count)];
+  if (scores === undefined || count === undefined || scores === count) return true;
+  fault(env, 'router-scores-others', { scores, experts: count }, { at: mixture.span, related: last?.span ? [{ span: last.span, text: `picks among ${scores}` }] : [{ span, text: 'applied here' }] });
   return false;
 }
 

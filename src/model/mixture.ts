@@ -66,8 +66,31 @@ function alike(a: LayerThing, b: LayerThing): boolean {
   });
 }
 
+/** The mixture that a layer is or holds, however deep. */
+function mixtureIn(layer: LayerThing): Mixture | undefined {
+  switch (layer.kind) {
+    case 'opaque':
+      return undefined;
+    case 'mixture':
+      return layer;
+    case 'stack':
+      return layer.items.map(mixtureIn).find((one) => one !== undefined);
+    case 'instance':
+      return [...layer.parts.values()].map((part) => mixtureIn(part.layer)).find((one) => one !== undefined);
+  }
+}
+
+/** Refuses a mixture inside a mixture. */
+function holdsNone(layer: LayerThing, what: string, span: Span, env: Env): boolean {
+  const inner = mixtureIn(layer);
+  if (!inner) return true;
+  fault(env, 'mixture-in-mixture', { what }, { at: span, related: inner.span === span ? [] : [{ span: inner.span, text: 'the mixture inside' }] });
+  return false;
+}
+
 function checkExperts(runs: Mixture['experts'], node: MixtureNode, env: Env): boolean {
   for (const { layer } of runs) {
+    if (!holdsNone(layer, 'an expert', node.of.span, env)) return false;
     if (layer.kind !== 'instance') continue;
     const forward = bodyOf(layer.decl)?.forward;
     if (!forward) return false;
@@ -88,7 +111,8 @@ function checkExperts(runs: Mixture['experts'], node: MixtureNode, env: Env): bo
 function routerBy(by: By, env: Env): LayerThing | undefined {
   const thing = evaluateValue(by.value, env);
   if (thing.kind === 'poison') return undefined;
-  if (thing.kind === 'instance' || thing.kind === 'opaque') return thing.kind === 'instance' && !checkRouter(thing, by.value.span, env) ? undefined : thing;
+  if (thing.kind === 'opaque') return thing;
+  if (thing.kind === 'instance') return holdsNone(thing, 'the router', by.value.span, env) && checkRouter(thing, by.value.span, env) ? thing : undefined;
   fault(env, 'not-a-layer', { found: isPlain(thing) ? showConstant(thing) : thingWords[thing.kind] }, { at: by.value.span });
   return undefined;
 }

@@ -5,7 +5,7 @@ import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
 import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
 import { type Builder, defineOp, type Op, type Sample } from '../graph/op.ts';
-import { spell, spellType, type TensorType } from '../graph/type.ts';
+import { spellType, type TensorType } from '../graph/type.ts';
 import { mapLanes } from './arrays.ts';
 import { numbersBelow } from './counting.ts';
 import { only, typeOf } from './gradients.ts';
@@ -186,7 +186,7 @@ export const top: Op = defineOp({
     needNumber('top', x);
     needAxes('top', x, 1);
     const [size, picked] = [x.dims.at(-1) ?? dim(1), constant(k)];
-    if ((picked ?? 1) < 1 || (constant(size) ?? Number.POSITIVE_INFINITY) < (picked ?? 0)) fail('picks-too-many', { k: spell(k), size: spellValue(size) }, 'x');
+    if ((picked ?? 1) < 1 || (constant(size) ?? Number.POSITIVE_INFINITY) < (picked ?? 0)) fail('picks-too-many', { k: spellValue(k), size: spellValue(size) }, 'x');
     return { dtype: 'i64', dims: [...x.dims.slice(0, -1), k] };
   },
   eval: ({ x }, { k }, { sizes }) => mapLanes(x, -1, sizes.of(k), (lane) => Array.from(lane.keys()).sort((a, b) => (lane[b] ?? 0) - (lane[a] ?? 0) || a - b), 'i64'),

@@ -5,7 +5,7 @@ import type { GraphBuilder } from '../graph/builder.ts';
 import { type Dim, same, symbolsOf } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
-import { elementwise } from './stepping.ts';
+import { elementwise, rowsOf, whyNotStepped } from './stepping.ts';
 
 /** A part of an expert that needs other tokens where it must not. */
 export class NotPerToken extends Error {
@@ -81,7 +81,7 @@ export function stagesOf(expert: Expert, lead: readonly Dim[]): readonly Stage[]
   for (const node of expert.nodes) {
     const reads = node.inputs.flatMap((one) => (one && at.has(one) ? [at.get(one) ?? { level: 0, rows: true }] : []));
     const rows = isPerToken(node, expert, lead);
-    if (!rows && node.op.name === 'attend') refuseOwnKeys(node, expert, at);
+    if (!rows) refuseMixing(node, expert, at, lead);
     const level = reads.reduce((most, one) => Math.max(most, rows && !one.rows ? one.level + 1 : one.level), 0);
     levelOf(level)[rows ? 'rows' : 'between'].push(node);
     for (const one of node.outputs) at.set(one, { level, rows });
@@ -97,6 +97,15 @@ function stagesOfLevel({ rows, between }: { readonly rows: readonly Node[]; read
   const read = new Set(expert.nodes.filter((node) => !inside.has(node)).flatMap((node) => node.inputs));
   const results = new Set(rows.flatMap((node) => node.outputs).filter((one) => read.has(one) || one === expert.result));
   return [{ kind: 'rows', nodes: rows, results }, { kind: 'between', nodes: between }];
+}
+
+/** Between segments each slot holds rows of several experts: what reads other tokens there would read what other experts made of them. */
+function refuseMixing(node: Node, expert: Expert, at: ReadonlyMap<Value, unknown>, lead: readonly Dim[]): void {
+  if (node.op.name === 'attend') return refuseOwnKeys(node, expert, at);
+  for (const name of new Set(lead.flatMap(symbolsOf))) {
+    const why = whyNotStepped(node, rowsOf(name));
+    if (why !== undefined) throw new NotPerToken(node, why);
+  }
 }
 
 /** Keys and values of an expert's own would have to be those of every token, picked or not. */

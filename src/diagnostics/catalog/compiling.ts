@@ -78,4 +78,37 @@ right: \`moec compile models/tiny.moe -o out/tiny\`, or another folder that is n
 wrong: \`moec compile models/tiny.moe --in-place\`
 right: \`moec compile ./SmolLM2-135M --in-place\``,
   },
+  'picks-are-fixed': {
+    severity: 'warning',
+    message: text`\`${'name'}\` keeps its number of picks: its router does not end in one \`top(…, k)\``,
+    explanation: `A run-time number of picks takes the place of k in the \`top\` whose result is the router's \`experts\`. A router that picks in several steps, by a table, or that
+computes with the number otherwise, keeps its own.
+
+wrong  e = concat(top(s, 1), top(t, 1))   return e, …
+right  e = top(s, k)   return e, …`,
+  },
+  'picks-not-asked': {
+    severity: 'error',
+    message: text`this was compiled for the author's number of picks`,
+    explanation: `A compiled model takes the number of experts that a token picks only where it was compiled with \`--active\`. Sources and checkpoints are compiled for each run.
+
+wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --active 2
+right  moec compile olmoe.moe -o out/olmoe --active   moec run out/olmoe --active 2`,
+  },
+  'no-statistics': {
+    severity: 'error',
+    message: text`nothing in the model says how mixtures route`,
+    explanation: `\`--stats\` is for models with mixtures; a compiled one says how they route where it was compiled with \`--stats\`.
+
+wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --stats
+right  moec compile olmoe.moe -o out/olmoe --stats   moec run out/olmoe --stats`,
+  },
+  'no-picks-to-set': {
+    severity: 'error',
+    message: text`no mixture of the model picks a number of experts that could be set`,
+    explanation: `\`--active\` is for models with mixtures whose routers end in \`top(…, k)\`: it takes the place of k.
+
+wrong  moec run models/tiny.moe --active 2
+right  moec run models/olmoe.moe --active 2`,
+  },
 } as const;

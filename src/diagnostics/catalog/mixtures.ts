@@ -43,6 +43,31 @@ right  layer E() { forward(x: [.., D], scale: [..]) … }   mixture 8 of E() by 
 wrong  weight q, k, v: [D, W]
 right  weight q: [D, W]   shared weight k, v: [D, W]`,
   },
+  'mixture-in-mixture': {
+    severity: 'error',
+    message: text`${'what'} of a mixture holds a mixture itself`,
+    explanation: `The picks of a mixture inside would be made for rows that only some tokens have, by routers that only some experts have: nothing that runs on stock runtimes computes
+that for less than all experts cost. Two levels are one mixture of all of them, picked by groups.
+
+wrong  mixture 4 of Block()   where Block holds   mixture 2 of SwiGLU(D, H) { … }
+right  mixture 8 of SwiGLU(D, H) by GroupLimited(D, 8, 2, groups: 4, kept: 1, scale: 1.0)`,
+  },
+  'expert-gives-no-tokens': {
+    severity: 'error',
+    message: text`an expert gives ${'found'}, not something for each token: ${'wanted'}`,
+    explanation: `The outputs of the picked experts are added up for each token, so what an expert returns begins with the axes of the tokens, as what it reads does.
+
+wrong  layer E() { forward(x: [B, S, D]) -> [B, D] { return mean(x @ w, axis: 1) } }
+right  layer E() { forward(x: [B, S, D]) -> [B, S, D] { return x @ w } }`,
+  },
+  'router-scores-others': {
+    severity: 'error',
+    message: text`the router picks among ${'scores'}, the mixture has ${'experts'} experts`,
+    explanation: `The indices that \`top\` gives are below the number of scores, and each is an expert: there are as many of one as of the other.
+
+wrong  mixture 8 of SwiGLU(D, H) by TopSoftmax(D, 16, 2)
+right  mixture 8 of SwiGLU(D, H) by TopSoftmax(D, 8, 2)`,
+  },
   'router-returns-no-experts': {
     severity: 'error',
     message: text`\`${'name'}\` returns no \`experts\`, so it is no router`,
@@ -90,39 +115,6 @@ right  layer E() { forward(x: [.., D]) -> [.., D] { … } }   mixture 8 of E() {
 
 wrong  mixture 8 of … { pick = top(16) … }
 right  mixture 8 of … { pick = top(2) … }`,
-  },
-  'picks-are-fixed': {
-    severity: 'warning',
-    message: text`\`${'name'}\` keeps its number of picks: its router does not end in one \`top(…, k)\``,
-    explanation: `A run-time number of picks takes the place of k in the \`top\` whose result is the router's \`experts\`. A router that picks in several steps, by a table, or that
-computes with the number otherwise, keeps its own.
-
-wrong  e = concat(top(s, 1), top(t, 1))   return e, …
-right  e = top(s, k)   return e, …`,
-  },
-  'picks-not-asked': {
-    severity: 'error',
-    message: text`this was compiled for the author's number of picks`,
-    explanation: `A compiled model takes the number of experts that a token picks only where it was compiled with \`--active\`. Sources and checkpoints are compiled for each run.
-
-wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --active 2
-right  moec compile olmoe.moe -o out/olmoe --active   moec run out/olmoe --active 2`,
-  },
-  'no-statistics': {
-    severity: 'error',
-    message: text`nothing in the model says how mixtures route`,
-    explanation: `\`--stats\` is for models with mixtures; a compiled one says how they route where it was compiled with \`--stats\`.
-
-wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --stats
-right  moec compile olmoe.moe -o out/olmoe --stats   moec run out/olmoe --stats`,
-  },
-  'no-picks-to-set': {
-    severity: 'error',
-    message: text`no mixture of the model picks a number of experts that could be set`,
-    explanation: `\`--active\` is for models with mixtures whose routers end in \`top(…, k)\`: it takes the place of k.
-
-wrong  moec run models/tiny.moe --active 2
-right  moec run models/olmoe.moe --active 2`,
   },
   'setting-unknown': {
     severity: 'error',
