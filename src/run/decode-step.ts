@@ -74,7 +74,8 @@ export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector)
     for (const one of Object.values(held)) one.release();
     held = asPast(next);
     const { logits } = read;
-    return logits ? logitsAt(logits, new Array<number>(rows).fill(newest)) : [];
+    // A model may give the last row alone.
+    return logits ? logitsAt(logits, new Array<number>(rows).fill(Math.min(newest, (logits.dims[1] ?? 1) - 1))) : [];
   };
   return {
     start() {

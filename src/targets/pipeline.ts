@@ -18,7 +18,7 @@ import { setPicksPass } from '../passes/set-picks.ts';
 import { shareDuplicates } from '../passes/share-duplicates.ts';
 import { simplify } from '../passes/simplify.ts';
 import { lowerGraph } from './lower.ts';
-import { type Choice, choose, type ChooseOptions, type Wish } from './mixture/choose.ts';
+import { type Choice, choose, type ChooseOptions, spellWish, type Wish } from './mixture/choose.ts';
 import { choices, lowerSegments } from './mixture/lower.ts';
 import type { Storage } from './store.ts';
 import type { Target } from './target.ts';
@@ -37,6 +37,8 @@ export interface LowerOptions {
   readonly stats?: boolean;
   /** How many experts a token picks, in place of what the author wrote; an input of the graph where it is `'input'`. */
   readonly active?: number | 'input';
+  /** Whether a step gives only the logits of its last row; a loop does, and a file that others load does not, where left out. */
+  readonly lastLogits?: boolean;
   /** How mixtures are lowered, in place of what costs least. */
   readonly lowering?: Wish;
   /** Called after every pass with its name. */
@@ -65,7 +67,7 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   if (found.failed) return { ok: false, diagnostics: found.all };
   const context = { report: (diagnostic: Diagnostic) => found.report(diagnostic) };
   const driver = { context, ...(options.dumpAfter ? { dumpAfter: options.dumpAfter } : {}) };
-  const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: form !== 'step' } }];
+  const cached = form === 'whole' ? [] : [{ pass: addKvCache, options: { last: options.lastLogits ?? form !== 'step' } }];
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
   const picked = options.active === undefined ? [] : [{ pass: setPicksPass, options: options.active === 'input' ? { input: true } : { count: options.active } }];
   const counted = options.stats && (form === 'whole' || form === 'step') ? [{ pass: addStatsPass, options: {} }] : [];
@@ -85,6 +87,8 @@ async function chooseMixtures(graph: Graph, { target, form, storage, lowering }:
   const settings: ChooseOptions = { target, steps: form !== 'whole', written: storage === 'written', ...(lowering ? { wish: lowering } : {}) };
   const chosen = choices(graph, settings);
   if (chosen.length === 0) return { graph, choices: [], target };
+  for (const { path, few, many, reason } of chosen.filter((one) => lowering && (one.few !== lowering.few || one.many !== lowering.many)))
+    driver.context.report(diagnose('lowering-not-used', { name: path, asked: spellWish(lowering ?? { few, many }), used: spellWish({ few, many }), reason }));
   const batched: Pass = { ...batchSegmentsPass, run: (given) => batchSegments(given, (node) => choose(node, given, settings).many === 'batched') };
   const expanding = chosen.some(({ many }) => many === 'batched') ? [batched, simplify, shareDuplicates, dropDead] : [];
   const expanded = await runPasses(graph, expanding.map((pass) => ({ pass, options: {} })), driver);
