@@ -34,16 +34,21 @@ export interface Padding {
   used(): readonly Value[];
 }
 
-/** Inputs for a graph that takes `inputs`; an `attention_mask` or `position_ids` among them is the one that is used. */
+/**
+ * Inputs for a graph that takes `inputs`; an `attention_mask` or `position_ids` of the rows among them is the one that is used. Where these names
+ * are those of another text, as in a model that reads one and writes another, those of a step begin with `decoder_` as the tokens do.
+ */
 export function padding(inputs: readonly Value[], { rows, past, total }: StepSizes, kind: Positions): Padding {
   const [name] = symbolsOf(rows);
-  const main = inputs.find((one) => one.name === 'input_ids') ?? inputs.find((one) => one.type?.dims.some((size) => same(size, rows)));
+  const hasRows = (one: Value): boolean => one.type?.dims.some((size) => same(size, rows)) ?? false;
+  const main = inputs.find((one) => one.name === 'input_ids' && hasRows(one)) ?? inputs.find(hasRows);
   if (!main?.type || name === undefined) throw new Bug('no input has rows');
   const lead = main.type.dims.slice(0, main.type.dims.findIndex((size) => same(size, rows)));
-  const givenMask = inputs.find((one) => one.name === 'attention_mask');
-  const givenPositions = inputs.find((one) => one.name === 'position_ids');
-  const mask = value('attention_mask', tensor(givenMask?.type?.dtype ?? 'i64', [...lead, total]));
-  const places = givenPositions ?? value('position_ids', tensor('i64', [...lead, rows]));
+  const prefix = main.name.startsWith('decoder_') ? 'decoder_' : '';
+  const given = (own: string): Value | undefined => inputs.find((one) => one.name === prefix + own && hasRows(one));
+  const [givenMask, givenPositions] = [given('attention_mask'), given('position_ids')];
+  const mask = value(`${prefix}attention_mask`, tensor(givenMask?.type?.dtype ?? 'i64', [...lead, total]));
+  const places = givenPositions ?? value(`${prefix}position_ids`, tensor('i64', [...lead, rows]));
   let wanted = givenPositions !== undefined;
   const once = <T>(make: (build: GraphBuilder) => T): ((build: GraphBuilder) => T) => {
     let made: T | undefined;
