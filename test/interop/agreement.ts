@@ -16,20 +16,24 @@ export function recorded(folder: string, prefix: 'in.' | 'out.'): Record<string,
   return Object.fromEntries(files.map((name) => [name.slice(prefix.length, -4), readNpy(readFileSync(join(folder, 'expected', name)))]));
 }
 
-/** Logits of every position, one token at a time, each step fed the keys and values of the one before. */
-export async function stepped(session: Session, { dims: [batch = 0, length = 0], data }: Tensor): Promise<Tensor> {
+/** Logits of every position, one token at a time, each step fed the keys and values of the one before. Where one text is `read` and another written, inputs of the other begin with `decoder_`. */
+export async function stepped(session: Session, { dims: [batch = 0, length = 0], data }: Tensor, read: Readonly<Record<string, Tensor>> = {}): Promise<Tensor> {
+  const prefix = Object.keys(read).length > 0 ? 'decoder_' : '';
   const all = data as BigInt64Array;
   let past: Record<string, Tensor> = Object.fromEntries(
     session.inputs
       .filter(({ name }) => name.startsWith('past_'))
-      .map(({ name, dims }) => [name, { dtype: 'f32', dims: dims.map((size, i) => (i === 0 ? batch : typeof size === 'number' ? size : 0)), data: new Float32Array(0) } satisfies Tensor]),
+      .map(({ name, dims }) => [
+        name,
+        { dtype: 'f32', dims: dims.map((size, i) => (i === 0 ? batch : typeof size === 'number' ? size : 0)), data: new Float32Array(0) } satisfies Tensor,
+      ]),
   );
   const rows: Float32Array[] = [];
   let width = 0;
   for (let at = 0; at < length; at++) {
     const column = (of: (row: number) => bigint): Tensor => ({ dtype: 'i64', dims: [batch, 1], data: BigInt64Array.from({ length: batch }, (_, row) => of(row)) });
     const mask: Tensor = { dtype: 'i64', dims: [batch, at + 1], data: new BigInt64Array(batch * (at + 1)).fill(1n) };
-    const results = must(await session.run({ input_ids: column((row) => all[row * length + at] ?? 0n), attention_mask: mask, position_ids: column(() => BigInt(at)), ...past }));
+    const results = must(await session.run({ ...read, [`${prefix}input_ids`]: column((row) => all[row * length + at] ?? 0n), [`${prefix}attention_mask`]: mask, [`${prefix}position_ids`]: column(() => BigInt(at)), ...past }));
     const { logits } = results;
     if (!logits) throw new Error('no logits');
     width = logits.dims[2] ?? 0;

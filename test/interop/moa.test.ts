@@ -12,14 +12,18 @@ import type { Tensor } from '../../src/run/tensor.ts';
 import { sourceArray, sourceBytes } from '../../src/weights/source.ts';
 import { writeSafetensors } from '../../src/weights/write.ts';
 import { must, open, zooModel } from '../running.ts';
-import { difference, tolerance } from './agreement.ts';
+import { difference, stepped, tolerance } from './agreement.ts';
 import { npyBytes, readNpy } from './npy.ts';
 
 const python = process.env['MOEC_PYTHON'] ?? 'python3';
 const root = mkdtempSync(join(tmpdir(), 'moec-moa-'));
 const sizes = { V: 61, D: 24, H: 40, L: 2, E: 5, W: 8, picked: 2 };
 const found = zooModel('moa', { seed: 5, set: Object.fromEntries(Object.entries(sizes).map(([name, size]) => [name, String(size)])) });
-const ids = (dims: readonly number[], of: (i: number) => number): Tensor => ({ dtype: 'i64', dims, data: BigInt64Array.from({ length: dims.reduce((all, size) => all * size, 1) }, (_, i) => BigInt(of(i))) });
+const ids = (dims: readonly number[], of: (i: number) => number): Tensor => ({
+  dtype: 'i64',
+  dims,
+  data: BigInt64Array.from({ length: dims.reduce((all, size) => all * size, 1) }, (_, i) => BigInt(of(i))),
+});
 const feeds = {
   input_ids: ids([2, 7], (i) => (i * 17 + 5) % 61),
   attention_mask: ids([2, 7], (i) => (i < 11 ? 1 : 0)),
@@ -30,7 +34,10 @@ let wanted: Tensor;
 beforeAll(() => {
   const { weights } = found.model.graph;
   writeFileSync(join(root, 'config.json'), JSON.stringify({ ...sizes, eps: 1e-5 }));
-  writeSafetensors(join(root, 'model.safetensors'), weights.map(({ path, source }) => ({ name: path, dtype: source.dtype, dims: source.dims, bytes: sourceBytes(source, undefined) })));
+  writeSafetensors(
+    join(root, 'model.safetensors'),
+    weights.map(({ path, source }) => ({ name: path, dtype: source.dtype, dims: source.dims, bytes: sourceBytes(source, undefined) })),
+  );
   for (const [name, tensor] of Object.entries(feeds)) writeFileSync(join(root, `in.${name}.npy`), npyBytes(tensor));
   execFileSync(python, [fileURLToPath(new URL('moa.py', import.meta.url)), root], { stdio: 'pipe' });
   wanted = readNpy(readFileSync(join(root, 'out.logits.npy')));
@@ -50,4 +57,12 @@ test.each(['portable', 'ort'] as const)('on %s it agrees', async (target) => {
   const { logits } = must(await session.run(feeds));
   await session.close();
   expect(difference(logits, wanted)).toBeLessThan(tolerance);
+});
+
+test.each(['portable', 'ort'] as const)('written token by token through the cache, on %s it agrees', async (target) => {
+  const { decoder_input_ids: written, ...read } = feeds;
+  const session = await open(found, target, { form: 'step' });
+  const steps = await stepped(session, written, read);
+  await session.close();
+  expect(difference(steps, wanted)).toBeLessThan(tolerance);
 });
