@@ -4,9 +4,10 @@ import { constants, copyFileSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { CompilePlan, Placing, WrittenFile } from '../run/compile.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
+import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, loweringOption, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
 import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources, table } from './print.ts';
 import { bytes, progress } from './progress.ts';
@@ -22,6 +23,7 @@ interface CompileOptions extends FindingOptions, OutputOptions {
   readonly generate?: boolean;
   readonly flatten?: boolean;
   readonly active?: boolean;
+  readonly lowering?: Wish;
   readonly stats?: boolean;
   readonly inPlace?: boolean;
   readonly link?: boolean;
@@ -43,6 +45,7 @@ export function compile(cli: Cli): void {
     .option('--no-cache', 'write the model as it is, without a cache of keys and values')
     .option('--generate', 'write generate.onnx too: a whole generation in one run')
     .option('--flatten', 'write no functions, for importers that cannot read them')
+    .addOption(loweringOption())
     .option('--active', 'take the number of experts that a token picks as an input')
     .option('--stats', 'add results that say how mixtures route')
     .option('--in-place', "write beside the checkpoint's own files and use their bytes")
@@ -71,7 +74,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
     const { cache, generate = false, flatten = false, active = false, stats = false } = options;
-    const settings = { target: lowering, whole: !cache, generate, flatten, active, stats, placing, version: version(), ...dump };
+    const settings = { target: lowering, whole: !cache, generate, flatten, active, stats, placing, version: version(), ...(options.lowering ? { lowering: options.lowering } : {}), ...dump };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
     const planned = filesOf(plan.value);

@@ -7,7 +7,8 @@ import { paint } from '../diagnostics/paint.ts';
 import { nearest } from '../diagnostics/suggest.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit } from './exit.ts';
-import { addFindingOptions, type FindingOptions } from './finding.ts';
+import type { ExplainOptions } from './explain-model.ts';
+import { addFindingOptions, loweringOption, targetOption } from './finding.ts';
 import { type OutputOptions, printJson, printNext, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -21,11 +22,13 @@ export function explain(cli: Cli): void {
       .command('explain', 'say what a diagnostic means, or what a model costs', examples)
       .argument('[what]', 'the code of a diagnostic, a .moe file or a checkpoint folder; without it, all codes are listed'),
   )
+    .addOption(targetOption())
+    .addOption(loweringOption())
     .option('--json', 'print it as JSON')
-    .action(cli.action((what: string | undefined, options: FindingOptions & OutputOptions) => act(cli.terminal, what, options)));
+    .action(cli.action((what: string | undefined, options: ExplainOptions) => act(cli.terminal, what, options)));
 }
 
-async function act(terminal: Terminal, what: string | undefined, options: FindingOptions & OutputOptions): Promise<ExitCode> {
+async function act(terminal: Terminal, what: string | undefined, options: ExplainOptions): Promise<ExitCode> {
   if (what === undefined) return listCodes(terminal, options);
   const code = what.replace(/^.*\[(.*)\].*$/, '$1');
   if (Object.hasOwn(entries, code) || !(/[./\\]/.test(what) || existsSync(resolve(terminal.cwd, what)))) return explainCode(terminal, code, options);

@@ -2,10 +2,11 @@
 
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
-import { Option } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
-import type { Target as Lowering } from '../targets/target.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
+import { loweringNames, type Target as Lowering } from '../targets/target.ts';
 import { setting, whole } from './command.ts';
 import { Refusal, WrongCall } from './exit.ts';
 import { packageFolder } from './package.ts';
@@ -33,6 +34,18 @@ export function addFindingOptions(command: Command): Command {
 /** The option that picks a target. */
 export function targetOption(): Option {
   return new Option('--target <TARGET>', 'what the graph is for').choices(['ort', 'portable', 'webgpu']).default('ort');
+}
+
+/** The option that picks the lowering of mixtures. */
+export function loweringOption(): Option {
+  return new Option('--lowering <NAME>', `how mixtures are lowered: ${loweringNames.join(', ')}; or two, for few tokens and for many (default: what costs least)`).argParser(wishOf);
+}
+
+function wishOf(written: string): Wish {
+  const names = written.split(',').map((one) => loweringNames.find((name) => name === one.trim()));
+  const [few, many = few, ...others] = names;
+  if (!few || !many || names.includes(undefined) || others.length > 0) throw new InvalidArgumentError(`It is one of ${loweringNames.join(', ')}, or two of them with a comma between.`);
+  return { few, many };
 }
 
 /** The option that seeds random numbers. */

@@ -4,9 +4,10 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Executable, Provider } from '../run/executable.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
 import { between, type Cli, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, recognise, targetOption } from './finding.ts';
+import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, loweringOption, recognise, targetOption } from './finding.ts';
 import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
 import { progress, waiting } from './progress.ts';
@@ -17,6 +18,7 @@ export interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions,
   readonly inputs?: string;
   readonly full?: boolean;
   readonly active?: number;
+  readonly lowering?: Wish;
   readonly stats?: boolean;
   readonly ep: Provider;
   readonly threads?: number;
@@ -52,6 +54,7 @@ export function run(cli: Cli): void {
     .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
     .option('--threads <N>', 'threads to compute with', whole(1))
     .addOption(targetOption())
+    .addOption(loweringOption())
     .option('--no-cache', 'run the model as it is, without a cache of keys and values')
     .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them)')
     .option('--json', 'print the result as JSON')
@@ -131,6 +134,7 @@ async function executableOf(
       ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),
       version: version(),
       ...(options.active === undefined ? {} : { active: options.active }),
+      ...(options.lowering ? { lowering: options.lowering } : {}),
       stats: options.stats ?? false,
       signal: terminal.signal,
       progress: bar.at,

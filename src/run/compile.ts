@@ -11,7 +11,7 @@ import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { picksOf } from '../passes/set-picks.ts';
-import type { Wish } from '../targets/mixture/choose.ts';
+import { type Choice, spellWish, type Wish } from '../targets/mixture/choose.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
@@ -51,6 +51,8 @@ export interface CompiledGraph {
   readonly graph: Graph;
   /** What the graph calls. */
   readonly functions: readonly FunctionGraph[];
+  /** How its mixtures are lowered. */
+  readonly mixtures: readonly Choice[];
 }
 
 /** What a compile will write. */
@@ -91,8 +93,8 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
     const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, stats: settings.stats ?? false, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.lowering ? { lowering: settings.lowering } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
-    const { graph, functions } = lowered.value;
-    graphs.push(settings.flatten ? { file, form, graph: flatten(graph, functions), functions: [] } : { file, form, graph, functions });
+    const { graph, functions, mixtures } = lowered.value;
+    graphs.push(settings.flatten ? { file, form, graph: flatten(graph, functions), functions: [], mixtures } : { file, form, graph, functions, mixtures });
   }
   const weights = planWeights(
     graphs.map(({ graph }) => graph),
@@ -200,6 +202,7 @@ function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omi
     ...(settings.active && picks ? { active: picks } : {}),
     tokenizer: facts.tokenizer === undefined ? null : facts.tokenizer.kind === 'bytes' ? 'bytes' : 'tokenizer.json',
     opset: settings.target.opset,
+    ...(main && main.mixtures.length > 0 ? { lowerings: Object.fromEntries(main.mixtures.map((one) => [one.path, spellWish(one)])) } : {}),
     files: files.map(({ name, bytes, sha256, how }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }), ...(how === 'left in place' ? { inPlace: true } : {}) })),
     inputs: (main?.graph.inputs ?? []).map((value) => portOf(value.name, value)),
     outputs: (main?.graph.outputs ?? []).map(({ name, value }) => portOf(name, value)),

@@ -23,6 +23,7 @@ export interface ManifestFile {
   readonly inPlace?: true;
 }
 
+/** The content of `moec.json`. */
 export interface Manifest {
   /** The version of moec that wrote the folder. */
   readonly moec: string;
@@ -40,6 +41,8 @@ export interface Manifest {
   readonly active?: Picks;
   readonly tokenizer: 'tokenizer.json' | 'bytes' | null;
   readonly opset: number;
+  /** How each segment of a mixture is lowered, by its path: `guarded`, or `gathered,guarded` for few tokens and for many. */
+  readonly lowerings?: Readonly<Record<string, string>>;
   readonly files: readonly ManifestFile[];
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
@@ -97,6 +100,7 @@ const fields = {
   active: [isAbsentOr((value) => isObject(value) && isSize(value['usual']) && isSize(value['most'])), 'an object with usual and most'],
   tokenizer: [isOneOf(['tokenizer.json', 'bytes', null]), '"tokenizer.json", "bytes" or null'],
   opset: [isSize, 'a number'],
+  lowerings: [isAbsentOr(isObject), 'an object'],
   files: [isList(isFile), 'a list of files with name, bytes and sha256'],
   inputs: [isList(isPort), 'a list of inputs with name, dtype and dims'],
   outputs: [isList(isPort), 'a list of results with name, dtype and dims'],

@@ -88,7 +88,7 @@ async function chooseMixtures(graph: Graph, { target, form, storage, lowering }:
   const chosen = choices(graph, settings);
   if (chosen.length === 0) return { graph, choices: [], target };
   for (const { path, few, many, reason } of chosen.filter((one) => lowering && (one.few !== lowering.few || one.many !== lowering.many)))
-    driver.context.report(diagnose('lowering-not-used', { name: path, asked: spellWish(lowering ?? { few, many }), used: spellWish({ few, many }), reason }));
+    driver?.context?.report(diagnose('lowering-not-used', { name: path, asked: spellWish(lowering ?? { few, many }), used: spellWish({ few, many }), reason }));
   const batched: Pass = { ...batchSegmentsPass, run: (given) => batchSegments(given, (node) => choose(node, given, settings).many === 'batched') };
   const expanding = chosen.some(({ many }) => many === 'batched') ? [batched, simplify, shareDuplicates, dropDead] : [];
   const expanded = await runPasses(graph, expanding.map((pass) => ({ pass, options: {} })), driver);

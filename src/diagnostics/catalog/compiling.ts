@@ -17,6 +17,13 @@ right: \`moec compile llama.moe --target ort --generate\``,
 wrong: \`moec compile --generate\` of a decoder with \`token_type_ids\`
 right: \`moec compile\` of it without \`--generate\`, stepped by whoever knows the further inputs`,
   },
+  'lowering-not-used': {
+    severity: 'warning',
+    message: text`${'name'} is not ${'asked'} but ${'used'}: ${'reason'}`,
+    explanation: `\`--lowering\` asks for one way to compute mixtures. Where a target has no such way, or the experts are none that it can compute, the one that costs least is used.
+wrong: \`moec run jetmoe.moe --lowering fused\`: onnxruntime's operator knows feed-forwards alone
+right: \`moec run jetmoe.moe --lowering looped\`, or none asked for`,
+  },
   'weights-missing': {
     severity: 'error',
     message: text`there is nothing at ${'path'} to read weights from`,

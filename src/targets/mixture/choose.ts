@@ -14,6 +14,9 @@ export interface Wish {
   readonly many: LoweringName;
 }
 
+/** As it is asked for: `guarded`, or `gathered,guarded`. */
+export const spellWish = ({ few, many }: Wish): string => (few === many ? many : `${few},${many}`);
+
 export interface ChooseOptions {
   readonly target: Target;
   /** Whether the graph is run for one token at a time too. */
@@ -69,7 +72,7 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
   const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), estimates, refused };
   const asked = wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched'))) ? wish : undefined;
   if (asked) return { ...about, ...asked, upTo: turn(asked, sizes, target.mixtures.costs), reason: 'asked for' };
-  const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `${target.name} has no such lowering`}; ` : '';
+  const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `the target ${target.name} has no such lowering`}; ` : '';
   const best = cheapest(estimates, options.steps, target.controlFlow);
   return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: `${missed}${best.reason}` };
 }
