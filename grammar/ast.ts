@@ -17,8 +17,10 @@ export interface File extends Node<'file'> {
   readonly items: readonly Item[];
 }
 
+/** What stands at the top of a file. */
 export type Item = ImportDecl | DimDecl | ParamDecl | LayerDecl | ModelDecl | TrainDecl;
 
+/** `import { Embedding, RmsNorm } from "std/layers"`. */
 export interface ImportDecl extends Node<'import'> {
   readonly names: readonly Ident[];
   readonly from: StringLiteral;
@@ -39,6 +41,7 @@ export interface ParamDecl extends Node<'param'> {
   readonly config: readonly StringLiteral[];
 }
 
+/** `layer SwiGLU(D: int, H: int) { … }`. */
 export interface LayerDecl extends Node<'layer'> {
   readonly doc?: string;
   readonly name: Ident;
@@ -60,12 +63,15 @@ export interface Body extends Node<'body'> {
   readonly weights?: Weights;
 }
 
+/** What stands before the `forward` of a body. */
 export type Member = Require | WeightDecl | PartDecl;
 
+/** `require D % N == 0`. */
 export interface Require extends Node<'require'> {
   readonly condition: Expr;
 }
 
+/** `shared weight k, v: [D, W] = 0.0`. */
 export interface WeightDecl extends Node<'weight'> {
   readonly doc?: string;
   readonly shared: boolean;
@@ -74,6 +80,7 @@ export interface WeightDecl extends Node<'weight'> {
   readonly initial?: Expr;
 }
 
+/** `norm = RmsNorm(D)`: a layer that belongs to this one. */
 export interface PartDecl extends Node<'part'> {
   readonly doc?: string;
   readonly shared: boolean;
@@ -91,10 +98,12 @@ export interface Repeat extends Node<'repeat'> {
   readonly of: Value | Table;
 }
 
+/** `{ "sliding_attention": A()  "full_attention": B() }`: what each item of a list stands for. */
 export interface Table extends Node<'table'> {
   readonly rows: readonly Row[];
 }
 
+/** One line of a table: `"full_attention": B()`. */
 export interface Row extends Node<'row'> {
   readonly key: NumberLiteral | StringLiteral | BoolLiteral;
   readonly value: Value;
@@ -107,14 +116,17 @@ export interface Mixture extends Node<'mixture'> {
   readonly router: Settings | By;
 }
 
+/** `by R`: the layer that routes. */
 export interface By extends Node<'by'> {
   readonly value: Value;
 }
 
+/** `{ score = linear  pick = top(2) }`. */
 export interface Settings extends Node<'settings'> {
   readonly settings: readonly Setting[];
 }
 
+/** `pick = top(2)`. */
 export interface Setting extends Node<'setting'> {
   readonly name: Ident;
   readonly value: Value;
@@ -130,16 +142,19 @@ export interface Forward extends Node<'forward'> {
   readonly returnSpan: Span;
 }
 
+/** A result of a `forward`: its type, with a name where it has one. */
 export interface Result extends Node<'result'> {
   readonly name?: Ident;
   readonly type: Type;
 }
 
+/** `a, b = split(x, 2)`. */
 export interface Statement extends Node<'statement'> {
   readonly targets: readonly Ident[];
   readonly value: Expr;
 }
 
+/** `model Llama for "llama" { … }` or `model A from B { … }`. */
 export interface ModelDecl extends Node<'model'> {
   readonly doc?: string;
   readonly name: Ident;
@@ -172,11 +187,13 @@ export interface Weights extends Node<'weights'> {
   readonly bindings: readonly Binding[];
 }
 
+/** `q <- "q_proj.weight".T`. */
 export interface Binding extends Node<'binding'> {
   readonly targets: readonly Path[];
   readonly source: Expr;
 }
 
+/** `train T of Model { … }`. */
 export interface TrainDecl extends Node<'train'> {
   readonly doc?: string;
   readonly name: Ident;
@@ -191,16 +208,20 @@ export interface Path extends Node<'path'> {
   readonly suffixes: readonly Suffix[];
 }
 
+/** A step of a path, or an index into a stack. */
 export type Suffix = DotSuffix | IndexSuffix;
 
+/** `.ffn`. */
 export interface DotSuffix extends Node<'dot'> {
   readonly name: Ident;
 }
 
+/** `[i]`, `[10..20]`. */
 export interface IndexSuffix extends Node<'indices'> {
   readonly indices: readonly Index[];
 }
 
+/** What stands between the brackets of an index. */
 export type Index = At | Range;
 
 /** One index: `3`, `i`, `i in [8, 10]`. */
@@ -216,8 +237,10 @@ export interface Range extends Node<'range'> {
   readonly to?: Expr;
 }
 
+/** The type of a formal, a weight or a result. */
 export type Type = LayerType | TensorType;
 
+/** `layer`: any layer. */
 export interface LayerType extends Node<'layer-type'> {}
 
 /** `i64[B, S]`, `[B, S]`, `f32[]`, `int`: `dtype` absent means f32; `dims` absent means a constant of that type. */
@@ -234,10 +257,13 @@ export interface List extends Node<'list'> {
 /** `..` inside a list: all that is left. */
 export interface Rest extends Node<'rest'> {}
 
+/** An expression, by its kind. */
 export type Expr = Binary | Negate | Dot | Indexed | Call | Paren | List | Name | NumberLiteral | StringLiteral | BoolLiteral;
 
+/** What stands between two operands; `@` multiplies matrices. */
 export type BinaryOperator = '==' | '!=' | '<=' | '>=' | '<' | '>' | '+' | '-' | '*' | '/' | '%' | '@';
 
+/** `a + b`. */
 export interface Binary extends Node<'binary'> {
   readonly operator: BinaryOperator;
   readonly operatorSpan: Span;
@@ -245,6 +271,7 @@ export interface Binary extends Node<'binary'> {
   readonly right: Expr;
 }
 
+/** `-x`. */
 export interface Negate extends Node<'negate'> {
   readonly operand: Expr;
 }
@@ -261,24 +288,29 @@ export interface Indexed extends Node<'indexed'> {
   readonly indices: readonly Index[];
 }
 
+/** `f(x, axis: -1)`: an op, a layer or a part. */
 export interface Call extends Node<'call'> {
   readonly callee: Expr;
   readonly args: readonly Argument[];
 }
 
+/** `x` or `axis: -1`. */
 export interface Argument extends Node<'argument'> {
   readonly name?: Ident;
   readonly value: Value;
 }
 
+/** `(x)`: kept for the formatter. */
 export interface Paren extends Node<'paren'> {
   readonly inner: Expr;
 }
 
+/** A word that stands for what is declared under it. */
 export interface Name extends Node<'name'> {
   readonly text: string;
 }
 
+/** `64`, `50_304`, `1e-5`. */
 export interface NumberLiteral extends Node<'number'> {
   readonly value: number;
   /** Whether it was written with a point or an exponent. */
@@ -291,6 +323,7 @@ export interface StringLiteral extends Node<'string'> {
   readonly value: string;
 }
 
+/** `true` or `false`. */
 export interface BoolLiteral extends Node<'bool'> {
   readonly value: boolean;
 }

@@ -68,7 +68,7 @@ export function makeLlama(folder: string, { config, dtype = 'f32', shapes, shard
 }
 
 /** Writes seeded random tensors of these sizes: model.safetensors, or that many shards with an index. */
-export function writeTensors(folder: string, shapes: Readonly<Record<string, readonly number[] | undefined>>, dtype: DType = 'f32', shards = 1): void {
+function writeTensors(folder: string, shapes: Readonly<Record<string, readonly number[] | undefined>>, dtype: DType = 'f32', shards = 1): void {
   const tensors = Object.entries(shapes).flatMap(([name, dims]) => (dims ? [tensorOf(name, dims, dtype)] : []));
   if (shards === 1) {
     writeSafetensors(join(folder, 'model.safetensors'), tensors);
@@ -127,7 +127,7 @@ function range(from: number, to: number): readonly number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-export const bertConfig = {
+const bertConfig = {
   model_type: 'bert',
   architectures: ['BertModel'],
   vocab_size: 31,

@@ -23,6 +23,7 @@ export const exit = {
   stopped: 130,
 } as const;
 
+/** One of the exit codes. */
 export type ExitCode = (typeof exit)[keyof typeof exit];
 
 /** Ends a command from inside with diagnostics, where handing them up would only be handing on. */

@@ -13,7 +13,7 @@ export function signature(op: Op): string {
 function setting(name: string, spec: AttrSpec): string {
   const written = spellDefault(spec);
   if (written !== undefined) return `${name}: ${written}`;
-  return spec.optional || 'default' in spec ? `${name}?` : name;
+  return spec.optional || spec.default !== undefined ? `${name}?` : name;
 }
 
 /** The default as an author would write it; undefined where there is none to write. */

@@ -17,6 +17,7 @@ export interface Entry<H extends string = string> {
   readonly explanation: string;
 }
 
+/** The entries by their codes. */
 export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...types, ...running };
 
 /** A code of the catalogue, such as `inner-sizes-differ`. */

@@ -1,10 +1,11 @@
 /** A diagnostic as data: what is wrong, where, why and what to do. Collected in a sink, never thrown. */
 
 import type { Span } from '../../grammar/span.ts';
-import { type Code, catalog, type Holes } from './catalog.ts';
+import { type Code, catalog, type Entry, type Holes } from './catalog.ts';
 import { fill } from './template.ts';
 
-export type Severity = 'error' | 'warning' | 'note';
+/** How much a diagnostic matters: only an error stops what was asked for. */
+export type Severity = Entry['severity'];
 
 /** A place with what to say under it; the text may be empty. */
 export interface Label {

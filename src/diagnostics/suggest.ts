@@ -1,7 +1,7 @@
 /** Did you mean: the known name nearest to what was written, where one is near enough to be a slip. */
 
 /** Edits that turn `a` into `b`: insertions, deletions, replacements and swaps of neighbours (optimal string alignment). */
-export function editDistance(a: string, b: string): number {
+function editDistance(a: string, b: string): number {
   let [before, previous]: [number[], number[]] = [[], Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
     const row = [i];

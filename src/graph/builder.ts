@@ -49,7 +49,7 @@ export function graphBuilder(prefix = ''): GraphBuilder {
 }
 
 /** What result i is called: by the op, or by its place where the op has any number of them. */
-export function resultName(op: Op, i: number): string {
+function resultName(op: Op, i: number): string {
   return op.outputs[0]?.endsWith('*') ? String(i) : (op.outputs[i] ?? String(i));
 }
 
@@ -61,7 +61,7 @@ export function withDefaults(op: Op, attrs: Readonly<Record<string, Attr>>): Rea
   return Object.fromEntries(
     Object.entries(op.attrs).map(([name, spec]) => {
       const given = attrs[name] ?? spec.default;
-      if (given === undefined && !spec.optional && !('default' in spec)) throw new Bug(`${op.name} needs the setting ${name}`);
+      if (given === undefined && !spec.optional) throw new Bug(`${op.name} needs the setting ${name}`);
       return [name, given];
     }),
   );

@@ -55,6 +55,7 @@ export interface Output {
   readonly value: Value;
 }
 
+/** A model, a part of one, or a graph inside a node. */
 export interface Graph {
   readonly name: string;
   readonly doc?: string;

@@ -7,6 +7,7 @@ import type { DType } from './type.ts';
 
 /** Attributes of an ONNX node: numbers are ints unless wrapped by `float`; `undefined` ones are left out. */
 export type ForeignAttr = number | boolean | string | readonly number[] | readonly string[] | Float | Floats | Raw | NdArray | undefined;
+/** Attributes of an ONNX node by name. */
 export type ForeignAttrs = Readonly<Record<string, ForeignAttr>>;
 
 /** A float attribute: ONNX tells ints from floats. */
@@ -14,6 +15,7 @@ export interface Float {
   readonly kind: 'float';
   readonly value: number;
 }
+/** A list of floats, which ONNX tells from a list of ints. */
 export interface Floats {
   readonly kind: 'floats';
   readonly values: readonly number[];
@@ -23,7 +25,9 @@ export interface Raw {
   readonly kind: 'raw';
   readonly bytes: Uint8Array;
 }
+/** The number as a float attribute. */
 export const float = (value: number): Float => ({ kind: 'float', value });
+/** The numbers as an attribute of floats. */
 export const floats = (values: readonly number[]): Floats => ({ kind: 'floats', values });
 
 /** Ops of ai.onnx that lowerings use; each is a method taking its inputs, then its attributes. */
@@ -37,6 +41,7 @@ export type OnnxName =
 /** onnx.Mul(x, onnx.Sigmoid(x)): values first, an attributes object last. Single results; `all` gives several. */
 export type OnnxMethods = { readonly [N in OnnxName]: (...args: readonly (Value | undefined | ForeignAttrs)[]) => Value };
 
+/** Appends nodes of ONNX to the graph that is being lowered. */
 export interface Onnx extends OnnxMethods {
   /** The operator set in force. */
   readonly opset: number;

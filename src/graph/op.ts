@@ -24,9 +24,10 @@ interface AttrTypes {
   readonly array: NdArray;
 }
 
+/** The name of a kind of setting. */
 export type AttrKind = keyof AttrTypes;
 
-/** A setting an op declares: its kind, and the value it has where left out. `default: undefined` (stated) makes it optional. */
+/** A setting an op declares: its kind, and the value it has where left out. An `optional` one may have none. */
 export interface AttrSpec<K extends AttrKind = AttrKind> {
   readonly kind: K;
   readonly default?: AttrTypes[K] | undefined;
@@ -34,10 +35,12 @@ export interface AttrSpec<K extends AttrKind = AttrKind> {
 }
 
 type AttrOf<S extends AttrSpec> = S extends { readonly optional: true } ? AttrTypes[S['kind']] | undefined : AttrTypes[S['kind']];
+/** The settings of an op by name, each with the type of its kind. */
 export type Attrs<A extends Readonly<Record<string, AttrSpec>>> = { readonly [N in keyof A]: AttrOf<A[N]> };
 
 /** Port names: `x`, `bias?` may be absent, `parts*` takes any number. */
 type PortName<P extends string> = P extends `${infer N}?` ? N : P extends `${infer N}*` ? N : P;
+/** The inputs of an op by port: a list for a port of any number, perhaps undefined for one that may be absent. */
 export type Args<P extends readonly string[], T> = {
   readonly [N in P[number] as PortName<N>]: N extends `${string}?` ? T | undefined : N extends `${string}*` ? readonly T[] : T;
 };

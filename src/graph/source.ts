@@ -9,6 +9,7 @@ interface Sized {
   readonly dtype: DType;
 }
 
+/** A source, by its kind. */
 export type Source = Tensor | Transpose | Slice | Interleaved | Reshape | Concat | Arithmetic | Cast | Random | Literal;
 
 /** A tensor of the checkpoint, by name, as stored. */
@@ -42,11 +43,13 @@ export interface Interleaved extends Sized {
   readonly step: number;
 }
 
+/** The same numbers in the same order, under other sizes. */
 export interface Reshape extends Sized {
   readonly kind: 'reshape';
   readonly of: Source;
 }
 
+/** Several sources one after another along `axis`. */
 export interface Concat extends Sized {
   readonly kind: 'concat';
   readonly of: readonly Source[];

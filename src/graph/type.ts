@@ -1,9 +1,10 @@
 /** Types of values in a graph: an element type and symbolic dims. */
 
-import { type Dim, type DimLike, constant, dim, evaluate, same, show } from './dim.ts';
+import { type Dim, type DimLike, constant, dim, same, show } from './dim.ts';
 
 /** Element types, by their names in the language. */
 export const dtypes = ['f32', 'f16', 'bf16', 'f64', 'i64', 'i32', 'i16', 'i8', 'u8', 'u16', 'u32', 'u64', 'bool', 'string'] as const;
+/** The name of an element type. */
 export type DType = (typeof dtypes)[number];
 
 /** A tensor's element type and shape. */
@@ -46,12 +47,6 @@ export function showType({ dtype, dims }: TensorType): string {
 /** The sizes as numbers where all are constant. */
 export function constantDims(dims: readonly Dim[]): readonly number[] | undefined {
   const sizes = dims.map(constant);
-  return sizes.every((size) => size !== undefined) ? sizes : undefined;
-}
-
-/** The sizes as numbers under `values`; undefined where a name has none. */
-export function evaluateDims(dims: readonly Dim[], values: ReadonlyMap<string, number>): readonly number[] | undefined {
-  const sizes = dims.map((one) => evaluate(one, values));
   return sizes.every((size) => size !== undefined) ? sizes : undefined;
 }
 

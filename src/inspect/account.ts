@@ -22,6 +22,7 @@ export interface Costs {
   readonly cacheBytes: number;
 }
 
+/** What a model costs, layer by layer and in all. */
 export interface Account {
   /** By the path of the layer, in the order of the graph; the path of the model's own weights and operations is empty. */
   readonly layers: readonly { readonly path: string; readonly costs: Costs }[];

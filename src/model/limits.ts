@@ -1,5 +1,6 @@
 /** How much a program may ask for. Beyond these the checker answers with a diagnostic instead of running out of time or memory. */
 
+/** The limits by name. */
 export const limits = {
   /** Files that import one another in a chain. */
   importDepth: 32,

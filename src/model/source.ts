@@ -30,6 +30,7 @@ interface SourceScope {
 
 /** Stands for a source whose tensors are not at hand. */
 export const unread = { kind: 'unread' } as const;
+/** A source, or what stands for one that cannot be read here. */
 export type Sourced = Source | typeof unread;
 
 /** The sources an expression stands for: several for `split` and `unzip`. Undefined after a fault. */

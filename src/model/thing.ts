@@ -18,6 +18,7 @@ export interface FloatThing {
   readonly kind: 'float';
   readonly value?: number;
 }
+/** `true` or `false`; `value` is absent where only the type is known. */
 export interface BoolThing {
   readonly kind: 'bool';
   readonly value?: boolean;
@@ -105,6 +106,7 @@ export interface Opaque {
   readonly kind: 'opaque';
 }
 
+/** A layer of any sort. */
 export type LayerThing = Instance | Stack | Mixture | Opaque;
 
 /** What a call with several results yields. */
@@ -118,9 +120,12 @@ export interface Poison {
   readonly kind: 'poison';
 }
 
+/** What is known before anything runs. */
 export type Constant = IntThing | FloatThing | BoolThing | TextThing | ListThing;
+/** What an expression stands for. */
 export type Thing = Constant | TensorThing | WeightThing | LayerThing | SeveralThing | Poison;
 
+/** The one `Poison`. */
 export const poison: Poison = { kind: 'poison' };
 
 /** Whether it is a layer of some sort. */

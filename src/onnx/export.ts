@@ -17,6 +17,7 @@ export type Placement =
   /** `location` is relative to the model's folder, with `/` between folders; `offset` and `length` count bytes. */
   | { readonly kind: 'external'; readonly location: string; readonly offset: number; readonly length: number };
 
+/** How a graph is written as a model. */
 export interface ExportOptions {
   /** Version of ai.onnx. */
   readonly opset: number;

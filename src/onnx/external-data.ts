@@ -16,6 +16,7 @@ export interface DataItem {
   readonly length: number;
 }
 
+/** How a data file is written. */
 export interface DataOptions {
   /** Every tensor begins at a multiple of this many bytes. */
   readonly align: number;

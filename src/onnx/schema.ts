@@ -2,6 +2,7 @@
 
 import type { Messages } from './messages.ts';
 
+/** Types of fields that are not messages. */
 export type Scalar = 'int32' | 'int64' | 'uint64' | 'float' | 'double' | 'string' | 'bytes';
 
 /** One field. A repeated scalar marked `packed` is written as one run; both forms are read. */

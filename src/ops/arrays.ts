@@ -98,14 +98,14 @@ export function sliced(x: NdArray, axis: number, from: number, to: number): NdAr
 }
 
 /** An axis taken apart: element i of lane (o, n) stands at (o·size + i)·inner + n. */
-export interface Lanes {
+interface Lanes {
   readonly outer: number;
   readonly size: number;
   readonly inner: number;
 }
 
 /** The lanes along an axis, which may be counted from the end. */
-export function lanesOf(dims: readonly number[], axis: number): Lanes {
+function lanesOf(dims: readonly number[], axis: number): Lanes {
   const at = axis < 0 ? axis + dims.length : axis;
   return { outer: count(dims.slice(0, at)), size: dims[at] ?? 1, inner: count(dims.slice(at + 1)) };
 }

@@ -8,6 +8,7 @@ const bools = (dims: readonly number[], words: string): NdArray => ndArray(dims,
 const square = { q: [2, 4, 3, 2], k: [2, 2, 3, 2], v: [2, 2, 3, 5] } as const;
 const step = { q: [2, 2, 2, 4], k: [2, 1, 5, 4], v: [2, 1, 5, 4] } as const;
 
+/** Inputs and settings of `attend`: every mask, shared keys, a step. */
 export const attendSamples: readonly Sample[] = [
   { inputs: { q: [2, 2, 3, 4], k: [2, 2, 3, 4], v: [2, 2, 3, 4] } },
   { inputs: square, attrs: { causal: true } },

@@ -14,6 +14,7 @@ import type { Pass } from './pass.ts';
 
 /** What each mixture says, under its own path: `stats.blocks.3.ffn.tokens`. */
 export const statNames = ['tokens', 'weight', 'entropy'] as const;
+/** One of the things a mixture says. */
 export type StatName = (typeof statNames)[number];
 
 /** The prefix of all of them. */

@@ -51,7 +51,7 @@ export function nameCaches(graph: Graph): ReadonlyMap<Node, string> {
 }
 
 /** Whether the cache holds positions, which a step knows without keeping them. */
-export function cachesPositions(node: Node, producer: (one: Value | undefined) => Node | undefined): boolean {
+function cachesPositions(node: Node, producer: (one: Value | undefined) => Node | undefined): boolean {
   return producer(node.inputs[0])?.op.name === 'positions';
 }
 

@@ -27,7 +27,7 @@ function fail(): never {
 }
 
 /** The graph with every small result of constants as a constant. */
-export function foldGraph(graph: Graph): Graph {
+function foldGraph(graph: Graph): Graph {
   const known = new Map<Value, NdArray>();
   const folded = rewrite(graph, (node, build) => {
     const { array } = node.attrs;

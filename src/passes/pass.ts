@@ -11,6 +11,7 @@ export interface PassContext {
   report(diagnostic: Diagnostic): void;
 }
 
+/** A step from graph to graph, with its name and settings. */
 export interface Pass {
   /** Verb-object, as `--dump-after` names it: `fold-constants`. */
   readonly name: string;

@@ -126,7 +126,7 @@ function withBias(match: Match): Value | undefined {
 const rules: Readonly<Record<string, readonly ((match: Match) => Value | undefined)[]>> = { mul: [unit, withGain], div: [quotient], add: [withBias] };
 
 /** The graph with norms as single ops. */
-export function fuseNorms(graph: Graph): Graph {
+function fuseNorms(graph: Graph): Graph {
   let from: Producers | undefined;
   const fused = rewrite(removeDuplicates(graph), (node, build) => {
     from ??= producersOf(build);

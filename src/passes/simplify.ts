@@ -160,7 +160,7 @@ const table: Readonly<Record<string, readonly Simplification[]>> = {
 };
 
 /** The graph with every rule applied where it holds. */
-export function simplifyGraph(graph: Graph): Graph {
+function simplifyGraph(graph: Graph): Graph {
   let from: Producers | undefined;
   const simplified = rewrite(graph, (node, build) => {
     from ??= producersOf(build);

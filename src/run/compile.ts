@@ -25,6 +25,7 @@ import type { Port } from './tensor.ts';
 /** How the checkpoint's bytes get into the folder. */
 export type Placing = 'written' | 'reflink' | 'link' | 'in-place';
 
+/** What a compile writes, and how. */
 export interface CompileSettings {
   readonly target: Target;
   /** Keep the model's own inputs and results, without a cache. */

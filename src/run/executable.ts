@@ -10,6 +10,7 @@ export type TokenizerPlace = { readonly kind: 'file'; readonly folder: string } 
 
 /** How a model is driven. `whole`: its own inputs to its own results. `step`: with past keys and values in and present ones out. `loop`: many tokens in one call. */
 export const forms = ['whole', 'step', 'loop'] as const;
+/** One of the forms. */
 export type Form = (typeof forms)[number];
 
 /** A model that is ready to run. */
@@ -39,4 +40,5 @@ export interface Executable {
 
 /** What runs the model: an execution provider of onnxruntime. */
 export const providers = ['cpu', 'webgpu', 'cuda'] as const;
+/** One of the providers. */
 export type Provider = (typeof providers)[number];

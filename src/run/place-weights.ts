@@ -44,6 +44,7 @@ export function planWeights(graphs: readonly Graph[], storage: Storage, checkpoi
   return { storage, checkpoint, written: list, layout: layOut(items, dataFile, alignment), files: [...files] };
 }
 
+/** How a wait is ended, and who is told of its progress. */
 export interface PlaceOptions {
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;

@@ -16,6 +16,7 @@ import type { Found } from './find-model.ts';
 import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
 import { temporaryFolder } from './temporary.ts';
 
+/** How a model is made ready to run. */
 export interface PrepareOptions extends PlaceOptions {
   readonly target: Target;
   /** How it is driven; what suits the model and the target where left out. `whole` runs it as written, without a cache. */

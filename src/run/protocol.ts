@@ -6,6 +6,7 @@ import type { MixtureStats } from './routing-stats.ts';
 import type { SampleSettings } from './sample.ts';
 import type { Port, Tensor } from './tensor.ts';
 
+/** Tensors by the names of inputs or results. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
 /** What a worker is started with. */
@@ -44,6 +45,7 @@ export interface Timing {
   readonly routing?: readonly MixtureStats[];
 }
 
+/** What the main thread says. */
 export type Request =
   | { readonly kind: 'run'; readonly id: number; readonly feeds: Tensors; readonly wanted?: readonly string[] }
   | { readonly kind: 'decode'; readonly id: number; readonly plan: DecodePlan }
@@ -51,6 +53,7 @@ export type Request =
   | { readonly kind: 'finish'; readonly id: number; readonly row: number }
   | { readonly kind: 'close' };
 
+/** What the worker says. */
 export type Reply =
   | { readonly kind: 'opened'; readonly inputs: readonly Port[]; readonly outputs: readonly Port[]; readonly diagnostics: readonly Diagnostic[] }
   | { readonly kind: 'unopened'; readonly diagnostics: readonly Diagnostic[] }

@@ -27,6 +27,7 @@ import { outlineUnits } from './units.ts';
 /** What the file computes. `whole`: the model as written. `step`: new tokens after a cache. `loop`: a whole generation in one run. `chunk`: some tokens of one, cache in and out. */
 export type Form = 'whole' | 'step' | 'loop' | 'chunk';
 
+/** What a graph is lowered to. */
 export interface LowerOptions {
   readonly target: Target;
   readonly form: Form;

@@ -31,6 +31,7 @@ export type Lowering = (node: Node, context: LoweringContext, old: Node) => read
 
 /** The ways a segment of a mixture can be lowered. */
 export const loweringNames = ['batched', 'guarded', 'gathered', 'looped', 'fused'] as const;
+/** One of these ways. */
 export type LoweringName = (typeof loweringNames)[number];
 
 /** What a runtime was measured to take, with two threads. */
@@ -45,6 +46,7 @@ export interface MixtureCosts {
   readonly multiplyFused: number;
 }
 
+/** A runtime to write for: what it can do, and what is lowered for it in a way of its own. */
 export interface Target {
   readonly name: string;
   /** One line for `moec --help` and the reports. */

@@ -9,7 +9,7 @@ import type { FunctionGraph } from '../onnx/functions.ts';
 import { opNames } from '../onnx/op-names.ts';
 
 /** The domain of moec's functions. */
-export const functionDomain = 'moec';
+const functionDomain = 'moec';
 
 /** A lowered graph whose units are calls, with what they call. */
 export interface Outlined {
