@@ -8,6 +8,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { planCompile, writeCompiled } from '../../src/run/compile.ts';
 import type { Found } from '../../src/run/find-model.ts';
 import { integers, numbersOf } from '../../src/run/tensor.ts';
+import type { LoweringName } from '../../src/targets/target.ts';
 import { makeBert, makeLlama } from '../checkpoints.ts';
 import { repository } from '../repository.ts';
 import { checkpointModel, must, open, targetOf, zooModel } from '../running.ts';
@@ -23,12 +24,20 @@ interface Case {
   readonly found: () => Found;
   readonly decodes: boolean;
   readonly vocabulary: number;
+  /** How its mixtures are lowered; what costs least where left out. */
+  readonly lowering?: LoweringName;
 }
 
 /** A family of the zoo in small, two blocks over 67 tokens. */
-function mixture(name: string, { model, ...sizes }: Readonly<Record<string, string | number>>): Case {
+function mixture(name: string, { model, ...sizes }: Readonly<Record<string, string | number>>, lowering?: LoweringName): Case {
   const set = Object.fromEntries(Object.entries({ V: 67, L: 2, ...sizes }).map(([param, size]) => [param, String(size)]));
-  return { name, found: () => zooModel(name, { model: String(model), set }), decodes: true, vocabulary: 67 };
+  return {
+    name: lowering ? `${name}, ${lowering}` : name,
+    found: () => zooModel(name, { model: String(model), set }),
+    decodes: true,
+    vocabulary: 67,
+    ...(lowering ? { lowering } : {}),
+  };
 }
 
 const cases: readonly Case[] = [
@@ -42,6 +51,7 @@ const cases: readonly Case[] = [
   },
   { name: 'gpt2', found: () => zooModel('gpt2', { set: { V: '67', D: '32', H: '64', L: '2', N: '4', P: '40' } }), decodes: true, vocabulary: 67 },
   mixture('mixtral', { model: 'Mixtral', D: 32, H: 48, N: 4, G: 2, E: 5, k: 2 }),
+  ...(['batched', 'gathered'] as const).map((lowering) => mixture('olmoe', { model: 'Olmoe', D: 32, H: 24, N: 4, E: 6, k: 3 }, lowering)),
   mixture('jetmoe', { model: 'JetMoE', D: 32, H: 48, G: 2, W: 8, E: 4, k: 2 }),
   mixture('deepseek_v3', { model: 'DeepSeekV3', D: 32, H: 48, I: 24, dense: 1, N: 4, Q: 12, C: 16, R: 4, W: 8, U: 6, E: 8, k: 2, groups: 4, kept: 2 }),
   mixture('gpt_oss', { model: 'GptOss', D: 32, I: 24, N: 4, G: 2, W: 8, E: 4, k: 2, window: 4 }),
@@ -50,7 +60,7 @@ const cases: readonly Case[] = [
   { name: 'bert', found: () => checkpointModel(makeBert(join(root, 'bert-checkpoint'))), decodes: false, vocabulary: 31 },
 ];
 
-describe.runIf(hasDriver).each(cases)('$name on WebGPU', ({ name, found: find, decodes, vocabulary }) => {
+describe.runIf(hasDriver).each(cases)('$name on WebGPU', ({ name, found: find, decodes, vocabulary, lowering }) => {
   const length = 9;
   const rows = [0, 1].map((row) => Array.from({ length }, (_, i) => 1 + ((i * 7 + row * 11) % (vocabulary - 1))));
   const feeds = {
@@ -65,7 +75,16 @@ describe.runIf(hasDriver).each(cases)('$name on WebGPU', ({ name, found: find, d
     const found = find();
     for (const form of decodes ? ['whole', 'step'] : ['whole']) {
       mkdirSync(join(folder, form), { recursive: true });
-      const plan = must(await planCompile(found, { target: targetOf('webgpu'), whole: form === 'whole', generate: false, placing: 'written', version: 'test' }));
+      const plan = must(
+        await planCompile(found, {
+          target: targetOf('webgpu'),
+          whole: form === 'whole',
+          generate: false,
+          placing: 'written',
+          version: 'test',
+          ...(lowering ? { lowering: { few: lowering, many: lowering } } : {}),
+        }),
+      );
       must(await writeCompiled(plan, join(folder, form)));
     }
     writeFileSync(join(folder, 'feeds.json'), JSON.stringify(feeds));
