@@ -9,12 +9,24 @@ import { verifyGraph } from '../src/graph/verify.ts';
 import { cutMixtures } from '../src/passes/cut-mixtures.ts';
 import { generate } from '../src/run/generate.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
+import type { Wish } from '../src/targets/mixture/choose.ts';
+import { loweringNames } from '../src/targets/target.ts';
 import { sourceArray } from '../src/weights/source.ts';
 import { must, open } from './running.ts';
 import { repository, repositoryReader } from './repository.ts';
 
 const folder = join(repository, 'test/mixtures');
 const files = readdirSync(folder).filter((name) => name.endsWith('.moe'));
+/** Ways to continue a text; the first is the model as it was written. */
+const ways: readonly (readonly ['portable' | 'ort', 'whole' | 'step' | 'chunk', Wish?])[] = [
+  ['portable', 'whole'],
+  ['portable', 'step'],
+  ['ort', 'step'],
+  ['ort', 'chunk'],
+  ...loweringNames.map((name) => ['ort', 'chunk', { few: name, many: name }] as const),
+  ['ort', 'chunk', { few: 'gathered', many: 'guarded' }],
+  ['ort', 'step', { few: 'gathered', many: 'looped' }],
+];
 const ids = Array.from({ length: 10 }, (_, i) => (i * 7 + 3) % 32);
 
 describe.each(files)('%s', (file) => {
@@ -43,8 +55,8 @@ describe.each(files)('%s', (file) => {
   if (graph.nodes.some((node) => Object.values(node.bodies ?? {}).some((body) => body.nodes.some(({ op }) => op.name === 'attend')))) {
     test('continues the same whole, in steps and in the loop', async () => {
       const texts = [];
-      for (const [target, form] of [['portable', 'whole'], ['portable', 'step'], ['ort', 'step'], ['ort', 'chunk']] as const) {
-        const session = await open(found, target, { form });
+      for (const [target, form, lowering] of ways) {
+        const session = await open(found, target, { form, ...(lowering ? { lowering } : {}) });
         const tokens: number[][] = [[], []];
         const generation = must(generate(session, undefined, [ids.slice(0, 3), ids.slice(3, 8)], { maxTokens: 8 }));
         for await (const { row, token } of generation) if (token !== undefined) tokens[row]?.push(token);
@@ -54,7 +66,7 @@ describe.each(files)('%s', (file) => {
       }
       expect(texts[0]?.every((row) => row.length === 8)).toBe(true);
       for (const text of texts) expect(text).toEqual(texts[0]);
-    });
+    }, 60_000);
   }
 });
 
