@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import { evaluateGraph } from '../src/graph/eval.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { type Found, modelOfSource } from '../src/run/find-model.ts';
+import { planWeights } from '../src/run/place-weights.ts';
 import type { Choice, Wish } from '../src/targets/mixture/choose.ts';
 import { lowerModel } from '../src/targets/pipeline.ts';
 import { type LoweringName, loweringNames } from '../src/targets/target.ts';
@@ -182,4 +183,14 @@ test('every mixture takes what is asked for, but for the fused operator', async 
   const taken = (await choicesOf(single('fused'))).filter(({ many }) => many === 'fused').map(({ path }) => path.split('.')[0]);
   const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'heads'];
   expect(new Set(taken)).toEqual(new Set(pairs.filter(([expert, router]) => !open.includes(expert) && router !== 'alone').map(nameOf)));
+});
+
+test('two lowerings store every weight once', async () => {
+  const bytes = async (lowering: Wish): Promise<number> => {
+    const lowered = must(await lowerModel(graph, { target: targetOf('ort'), form: 'whole', storage: 'written', lowering }));
+    return planWeights([lowered.graph], 'written', undefined, 0).written.reduce((sum, { source }) => sum + count(source.dims), 0);
+  };
+  const matrices = graph.weights.reduce((sum, { source }) => sum + count(source.dims), 0);
+  expect(await bytes({ few: 'gathered', many: 'guarded' })).toBe(matrices);
+  expect(await bytes(single('gathered'))).toBe(matrices);
 });

@@ -40,7 +40,7 @@ export function expertWeights(graph: Graph): ExpertWeights {
 }
 
 /** Row `e` of the first axis, looked up through views so that what lies as a tensor of its own stays one. */
-function expertSource(source: Source, e: number): Source {
+export function expertSource(source: Source, e: number): Source {
   const dims = source.dims.slice(1);
   const { dtype } = source;
   switch (source.kind) {

@@ -8,6 +8,7 @@ import { count } from '../graph/nd-array.ts';
 import { bytesOf } from '../graph/type.ts';
 import type { Placement } from '../onnx/export.ts';
 import { type Layout, layOut, writeData } from '../onnx/external-data.ts';
+import { expertSource } from '../passes/expert-weights.ts';
 import { keyOf, liesInFile, type Storage } from '../targets/store.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { located, sourceBytes } from '../weights/source.ts';
@@ -39,9 +40,30 @@ export function planWeights(graphs: readonly Graph[], storage: Storage, checkpoi
     if (place) files.add(place.file);
     else if (bytesOfWeight(weight) >= inlineBelow) written.set(identity(weight), weight);
   }
-  const list = [...written.values()];
+  const inside = rowsInside(written);
+  const list = [...written.values()].filter((weight) => !inside.has(identity(weight)));
   const items = list.map((weight) => ({ key: identity(weight), length: bytesOfWeight(weight) }));
-  return { storage, checkpoint, written: list, layout: layOut(items, dataFile, alignment), files: [...files] };
+  const { placements, bytes } = layOut(items, dataFile, alignment);
+  const rows = [...inside].flatMap(([key, { stack, offset, length }]) => {
+    const whole = placements.get(stack);
+    return whole ? [[key, { ...whole, offset: whole.offset + offset, length }] as const] : [];
+  });
+  return { storage, checkpoint, written: list, layout: { placements: new Map([...placements, ...rows]), bytes }, files: [...files] };
+}
+
+/** Where the matrix of one expert is a row of a stack that is written too: its bytes are those of the row. */
+function rowsInside(written: ReadonlyMap<string, Weight>): ReadonlyMap<string, { readonly stack: string; readonly offset: number; readonly length: number }> {
+  const inside = new Map<string, { readonly stack: string; readonly offset: number; readonly length: number }>();
+  for (const [stack, weight] of written) {
+    const [count = 0, ...rest] = weight.source.dims;
+    if (rest.length < 2 || inside.has(stack)) continue;
+    const length = bytesOfWeight(weight) / count;
+    for (let e = 0; e < count; e++) {
+      const key = keyOf(expertSource(weight.source, e));
+      if (key !== undefined && key !== stack && written.has(key)) inside.set(key, { stack, offset: e * length, length });
+    }
+  }
+  return inside;
 }
 
 /** How a wait is ended, and who is told of its progress. */
