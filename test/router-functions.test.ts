@@ -24,11 +24,21 @@ const place = mkdtempSync(join(tmpdir(), 'moec-functions-'));
 afterAll(() => rmSync(place, { recursive: true, force: true }));
 
 /** The functions and their calls in a file of a compile. */
-function callsIn(file: string): { readonly functions: readonly string[]; readonly calls: readonly string[]; readonly domains: readonly string[] } {
+function callsIn(file: string): {
+  readonly functions: readonly string[];
+  readonly calls: readonly string[];
+  readonly domains: readonly string[];
+  readonly inside: readonly string[];
+} {
   const { functions = [], graph, opsetImport = [] } = decodeModel(readFileSync(file));
   const calls = (one: typeof graph): readonly string[] =>
     (one?.node ?? []).flatMap((node) => [...(node.domain === 'moec' ? [node.opType ?? ''] : []), ...(node.attribute ?? []).flatMap(({ g }) => (g ? calls(g) : []))]);
-  return { functions: functions.map((fn) => fn.name ?? ''), calls: calls(graph), domains: opsetImport.map(({ domain }) => domain ?? '') };
+  return {
+    functions: functions.map((fn) => fn.name ?? ''),
+    calls: calls(graph),
+    domains: opsetImport.map(({ domain }) => domain ?? ''),
+    inside: functions.flatMap((fn) => (fn.node ?? []).map((node) => node.domain ?? '')),
+  };
 }
 
 async function compiled(name: string, settings: Partial<CompileSettings>): Promise<string> {
@@ -48,14 +58,14 @@ function wanted(graph: Graph): Float64Array {
 }
 
 async function logitsOf(executable: Executable): Promise<Float32Array> {
-  const session = must(await openSession(executable));
+  const session = must(await openSession(executable, { threads: 1 }));
   const results = must(await session.run({ input_ids: { dtype: 'i64', dims: [2, 5], data: BigInt64Array.from(ids, BigInt) } }));
   await session.close();
   return results['logits']?.data as Float32Array;
 }
 
 async function textOf(executable: Executable): Promise<readonly number[]> {
-  const session = must(await openSession(executable));
+  const session = must(await openSession(executable, { threads: 1 }));
   const tokens: number[] = [];
   const generation = must(generate(session, undefined, [ids.slice(0, 4)], { maxTokens: 8 }));
   for await (const { token } of generation) if (token !== undefined) tokens.push(token);
@@ -64,17 +74,20 @@ async function textOf(executable: Executable): Promise<readonly number[]> {
   return tokens;
 }
 
-const distance = (a: Float32Array, b: Float64Array): number => (a.length === b.length ? b.reduce((most, one, i) => Math.max(most, Math.abs(one - (a[i] ?? Number.NaN))), 0) : Number.POSITIVE_INFINITY);
+const distance = (a: Float32Array, b: Float64Array): number =>
+  a.length === b.length ? b.reduce((most, one, i) => Math.max(most, Math.abs(one - (a[i] ?? Number.NaN))), 0) : Number.POSITIVE_INFINITY;
 
 describe('a compile for onnxruntime', () => {
   test('calls one function for each kind of router, by its name, in steps and in the loop', async () => {
     const folder = await compiled('step', {});
     for (const file of ['model.onnx', 'generate.onnx']) {
-      const { functions, calls, domains } = callsIn(join(folder, file));
+      const { functions, calls, domains, inside } = callsIn(join(folder, file));
       expect(functions).toEqual(['SigmoidBiased', 'SoftmaxRouter', 'GroupLimited', 'Sigmoid1']);
       expect(functions.filter((name) => opNames.has(name))).toEqual([]);
       expect(calls).toEqual([...functions, ...functions]);
-      expect(domains).toEqual(['', 'moec']);
+      // The experts are onnxruntime's own operator; functions hold standard ops only.
+      expect(domains).toEqual(['', 'com.microsoft', 'moec']);
+      expect(new Set(inside)).toEqual(new Set(['']));
     }
   });
 
@@ -83,7 +96,7 @@ describe('a compile for onnxruntime', () => {
     for (const flatten of [false, true]) {
       const folder = await compiled('whole', { whole: true, generate: false, flatten });
       expect(callsIn(join(folder, 'model.onnx')).functions).toHaveLength(flatten ? 0 : 4);
-      expect(callsIn(join(folder, 'model.onnx')).domains).toEqual(flatten ? [''] : ['', 'moec']);
+      expect(callsIn(join(folder, 'model.onnx')).domains).toEqual(flatten ? ['', 'com.microsoft'] : ['', 'com.microsoft', 'moec']);
       const logits = await logitsOf(must(readFolder(folder)).executable);
       expect(distance(logits, wanted(found.model.graph)) / largest).toBeLessThan(1e-5);
     }
@@ -103,6 +116,6 @@ describe('a compile for onnxruntime', () => {
 
   test('for portable importers there are none', async () => {
     const folder = await compiled('portable', { target: targetOf('portable'), generate: false });
-    expect(callsIn(join(folder, 'model.onnx'))).toEqual({ functions: [], calls: [], domains: [''] });
+    expect(callsIn(join(folder, 'model.onnx'))).toEqual({ functions: [], calls: [], domains: [''], inside: [] });
   });
 });

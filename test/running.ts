@@ -37,5 +37,5 @@ export function targetOf(name: 'ort' | 'portable' | 'webgpu'): Target {
 /** A session on a model, prepared for a target. */
 export async function open(found: Found, target: 'ort' | 'portable' | 'webgpu', options: Partial<PrepareOptions> = {}): Promise<Session> {
   const executable = must(await prepare(found, { target: targetOf(target), version: 'test', ...options }));
-  return must(await openSession(executable));
+  return must(await openSession(executable, { threads: 1 }));
 }

@@ -1,7 +1,7 @@
 /** A loaded model, seen from the main thread: it runs in a worker, and every fault comes back as diagnostics. */
 
 import { createRequire } from 'node:module';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Executable, Provider } from './executable.ts';
@@ -140,16 +140,33 @@ function released(worker: Worker): Promise<void> {
   });
 }
 
-/** Starts the worker from the built file, or from the source where moec itself runs from source: then through tsx, since Node 20 does not read TypeScript. */
+/** Starts the worker from the built file, or from the source where moec itself runs from source. */
 function startWorker(opening: Opening): Worker {
   // onnxruntime on Linux reports its use to its makers, and leaves files in the temporary folder, unless the process says no; a worker's own environment does not reach it.
   process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
   const options = { workerData: opening, execArgv: [], stdout: false, stderr: false };
-  const source = import.meta.url.endsWith('.ts');
-  const file = new URL(source ? './worker.ts' : './worker.js', import.meta.url);
-  if (!source) return new Worker(file, options);
-  // By its place: a bare name would be looked for in the folder of the call.
-  const tsx = new URL('dist/esm/api/index.mjs', pathToFileURL(createRequire(import.meta.url).resolve('tsx/package.json'))).href;
-  const script = `import(${JSON.stringify(tsx)}).then(({ tsImport }) => tsImport(${JSON.stringify(file.href)}, ${JSON.stringify(import.meta.url)}))`;
-  return new Worker(script, { ...options, eval: true });
+  if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), options);
+  bundled ??= bundle();
+  return new Worker(bundled, { ...options, eval: true });
+}
+
+let bundled: string | undefined;
+
+/** The worker's source files as one script, by the compiler that tsx brings: Node 20 does not read TypeScript, and tsx would take half a second for every worker. */
+function bundle(): string {
+  const require = createRequire(import.meta.url);
+  const { buildSync } = createRequire(require.resolve('tsx/package.json'))('esbuild') as {
+    buildSync(options: object): { readonly outputFiles: readonly { readonly text: string }[] };
+  };
+  const { outputFiles } = buildSync({
+    entryPoints: [fileURLToPath(new URL('./worker.ts', import.meta.url))],
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'cjs',
+    // Packages are looked for from here, not from the folder of the call.
+    banner: { js: `require = require('node:module').createRequire(${JSON.stringify(import.meta.url)});` },
+    write: false,
+  });
+  return outputFiles[0]?.text ?? '';
 }

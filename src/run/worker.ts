@@ -181,4 +181,4 @@ async function main(opening: Opening): Promise<void> {
   tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs, diagnostics });
 }
 
-await main(workerData as Opening);
+void main(workerData as Opening);
