@@ -59,13 +59,19 @@ function mixturesTable(mixtures: readonly Choice[]): string {
     const known = alike.get(key);
     alike.set(key, { path: known ? path : one.path, count: (known?.count ?? 0) + 1, one });
   }
-  const time = (estimate: number | undefined): string => (estimate === undefined ? '' : `${estimate.toPrecision(2)} ms`);
   const rows = [...alike.values()].flatMap(({ path, count, one }) => [
     [`${path}${count > 1 ? ` (${count})` : ''}`, `${one.picks ?? '?'} of ${one.experts}`, wordsOf(one), '', '', one.reason],
-    ...one.estimates.map((each) => ['', '', `  ${each.lowering}`, time(each.one), time(each.many), '']),
+    ...one.estimates.map((each) => ['', '', `  ${each.lowering}`, timeOf(each.one), timeOf(each.many), '']),
     ...one.refused.map((each) => ['', '', `  ${each.lowering}`, 'no', 'no', each.reason]),
   ]);
   return table([['mixture', 'experts', 'lowering', 'one token', 'many tokens', 'why'], ...rows]);
+}
+
+/** An estimate in milliseconds, as far as it can be trusted. */
+function timeOf(estimate: number | undefined): string {
+  if (estimate === undefined) return '';
+  const rounded = Number(estimate.toPrecision(2));
+  return rounded < 1_000 ? `${rounded} ms` : `${rounded / 1_000} s`;
 }
 
 const wordsOf = ({ few, many, upTo }: Choice): string => (few === many ? many : `${few} up to ${upTo} tokens, ${many} beyond`);
@@ -87,7 +93,7 @@ function costsTable(model: string, { layers, total }: Account): string {
 function short(count: number): string {
   if (count === 0) return '';
   const units = ['', ' k', ' M', ' G', ' T'] as const;
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(count) / 3));
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Number(count.toPrecision(3))) / 3));
   const value = count / 1_000 ** power;
   return `${power === 0 ? Math.round(value) : value.toPrecision(3)}${units[power]}`;
 }

@@ -14,7 +14,7 @@ import { progress, waiting } from './progress.ts';
 import { type TextOptions, writeTexts } from './run-text.ts';
 import type { Terminal } from './terminal.ts';
 
-export interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions, TextOptions {
+interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions, TextOptions {
   readonly inputs?: string;
   readonly full?: boolean;
   readonly active?: number;

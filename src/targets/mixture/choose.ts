@@ -17,6 +17,7 @@ export interface Wish {
 /** As it is asked for: `guarded`, or `gathered,guarded`. */
 export const spellWish = ({ few, many }: Wish): string => (few === many ? many : `${few},${many}`);
 
+/** What a choice depends on beside the segment. */
 export interface ChooseOptions {
   readonly target: Target;
   /** Whether the graph is run for one token at a time too. */
