@@ -44,7 +44,8 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const experts = expertWeights(graph);
   const lifted = new Map(graph.weights.map((weight) => [weight.value, weight]));
   const more: Weight[] = [];
-  const context = contextOf(onnx, run, { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), became }, more);
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((one) => [one, node] as const)));
+  const context = contextOf(onnx, run, { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), makers, became }, more);
   lowerNodes(graph.nodes, became, context, run);
   const resultOf = (old: Value): Value => {
     const now = became.get(old) ?? old;
@@ -98,7 +99,8 @@ function withType(lowered: Value, type: TensorType | undefined, { typed, device 
 interface Around {
   readonly expertWeight: LoweringContext['expertWeight'];
   readonly lifted: LoweringContext['weightOf'];
-  readonly became: ReadonlyMap<Value, Value>;
+  readonly makers: ReadonlyMap<Value, Node>;
+  readonly became: Map<Value, Value>;
 }
 
 /** A context whose nodes go to `onnx`, and whose weights go to `held`. */
@@ -110,6 +112,8 @@ function contextOf(onnx: Onnx, run: Run, around: Around, held: Weight[]): Loweri
     expertWeight: around.expertWeight,
     weightOf: around.lifted,
     lowered: (old) => around.became.get(old) ?? old,
+    madeBy: (old) => old && around.makers.get(old),
+    becomes: (old, now) => void around.became.set(old, withType(now, old.type, run)),
     store(weight) {
       const became = new Map<Value, Value>();
       held.push(...store([weight], became, onnx, run));

@@ -1,9 +1,10 @@
 /** onnxruntime on CPU: opset 24, the fused ops of the standard, control flow. */
 
 import { attendByOp } from './attention.ts';
+import { attendByRows, mergeRows } from './attention-rows.ts';
 import { matmulByGemm } from './matmul.ts';
 import { ropeByOp } from './rotation.ts';
-import type { Target } from './target.ts';
+import type { Lowering, Target } from './target.ts';
 
 export const ort: Target = {
   name: 'ort',
@@ -14,5 +15,10 @@ export const ort: Target = {
   controlFlow: true,
   functions: true,
   mixtures: { names: ['batched', 'guarded', 'gathered', 'looped', 'fused'], costs: { node: 0.8, read: 40_000, copy: 12_000, multiply: 160_000, multiplyFused: 100_000 } },
-  lowerings: new Map([['matmul', matmulByGemm], ['attend', attendByOp], ['rope', ropeByOp],]),
+  lowerings: new Map<string, Lowering>([
+    ['matmul', matmulByGemm],
+    ['attend', (...given) => attendByRows(...given) ?? attendByOp(...given)],
+    ['merge_heads', mergeRows],
+    ['rope', ropeByOp],
+  ]),
 };

@@ -18,6 +18,10 @@ export interface LoweringContext {
   weightOf(one: Value): Weight | undefined;
   /** What a value of the graph around has become. */
   lowered(old: Value): Value;
+  /** The node of the graph around that makes a value; undefined for inputs and weights. */
+  madeBy(old: Value | undefined): Node | undefined;
+  /** Has a value of the graph around become another than its own node made: one that a later node makes as well. */
+  becomes(old: Value, now: Value): void;
   /** A weight that stands in this graph alone. */
   store(weight: Weight): Value;
   /** Lowers a node with inputs that are lowered already. */
