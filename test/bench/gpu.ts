@@ -27,7 +27,7 @@ for (const [i, { name, source, shape }] of models.entries()) {
   const contenders = [['webgpu', 'webgpu'] as const, ['cpu', 'ort'] as const].map(([provider, target]) => {
     const folder = join(root, `${i}-${target}`);
     timed([...cli, 'compile', ...source, ...settings, '--target', target, '-o', folder]);
-    return { name: provider, command: ['npx', 'tsx', child, provider, folder] };
+    return { name: provider, command: [process.execPath, '--import', 'tsx', child, provider, folder] };
   });
   const figures = measure(contenders, small ? 1 : 5);
   for (const [provider, { prefill = 0, decode = 0, load = 0, first = 0 }] of figures) rows.push([`${name}, ${provider}`, prefill, decode, load, first]);
