@@ -6,8 +6,8 @@ import type { Graph } from '../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { addStats } from '../src/passes/add-stats.ts';
 import { cutMixtures } from '../src/passes/cut-mixtures.ts';
-import { generate, type Statistics } from '../src/run/generate.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
+import { generate, type Statistics } from '../src/run/generate.ts';
 import { balanceOf, statsCollector } from '../src/run/routing-stats.ts';
 import { sourceArray } from '../src/weights/source.ts';
 import { repository, repositoryReader } from './repository.ts';
@@ -48,7 +48,10 @@ describe.each(['moe.moe', 'moa.moe', 'routed.moe'])('%s', (file) => {
   /** Experts and weights of every mixture as results, by its path. */
   const segments = new Map(cut.nodes.flatMap(({ op, inputs: [experts, weights] }) => (op.name === 'segment' && experts ? [[experts, weights] as const] : [])));
   const routed = results({ ...cut, outputs: [...segments].flatMap(([e, w], i) => [{ name: `e${i}`, value: e }, ...(w ? [{ name: `w${i}`, value: w }] : [])]) });
-  const wanted = [...segments.keys()].map((experts, i) => ({ path: experts.name.replace('.router.experts', ''), ...counted(routed[`e${i}`] ?? ndArray([0], []), routed[`w${i}`], 4) }));
+  const wanted = [...segments.keys()].map((experts, i) => ({
+    path: experts.name.replace('.router.experts', ''),
+    ...counted(routed[`e${i}`] ?? ndArray([0], []), routed[`w${i}`], 4),
+  }));
 
   test('the pass counts what was picked, to 1e-12', () => {
     const told = results(addStats(cut));

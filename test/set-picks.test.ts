@@ -6,15 +6,23 @@ import type { Graph } from '../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { cutMixtures } from '../src/passes/cut-mixtures.ts';
 import { picksOf, setPicks } from '../src/passes/set-picks.ts';
-import { generate } from '../src/run/generate.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
+import { generate } from '../src/run/generate.ts';
+import type { Tensors } from '../src/run/protocol.ts';
 import { sourceArray } from '../src/weights/source.ts';
 import { repository, repositoryReader } from './repository.ts';
 import { must, open } from './running.ts';
 
 /** Mixtures of both kinds, with a router that normalises over the picked: k stands in the file. */
 const text = (k: number): string => repositoryReader.read('test/mixtures/moa.moe')?.replaceAll('top(2)', `top(${k})`) ?? '';
-const modelWith = (k: number) => must(modelOfSource('test/mixtures/moa.moe', { reader: { ...repositoryReader, read: (file) => (file === 'test/mixtures/moa.moe' ? text(k) : repositoryReader.read(file)) }, zoo: repository, seed: 3 }));
+const modelWith = (k: number) =>
+  must(
+    modelOfSource('test/mixtures/moa.moe', {
+      reader: { ...repositoryReader, read: (file) => (file === 'test/mixtures/moa.moe' ? text(k) : repositoryReader.read(file)) },
+      zoo: repository,
+      seed: 3,
+    }),
+  );
 
 const ids = Array.from({ length: 10 }, (_, i) => (i * 7 + 3) % 32);
 const never = (): never => {
@@ -51,7 +59,7 @@ describe.each([1, 3, 4])('%i of 4 picked where the author wrote 2', (k) => {
   test.each(['portable', 'ort'] as const)('on %s, set or given, it is the same to 1e-5', async (target) => {
     for (const active of [k, 'input'] as const) {
       const session = await open(found, target, { form: 'whole', active });
-      const given = active === 'input' ? { active: { dtype: 'i64', dims: [], data: BigInt64Array.of(BigInt(k)) } as const } : {};
+      const given: Tensors = active === 'input' ? { active: { dtype: 'i64', dims: [], data: BigInt64Array.of(BigInt(k)) } } : {};
       const results = must(await session.run({ input_ids: { dtype: 'i64', dims: [2, 5], data: BigInt64Array.from(ids, BigInt) }, ...given }));
       await session.close();
       expect(distance(results['logits']?.data as Float32Array, wanted)).toBeLessThan(1e-5);

@@ -8,6 +8,7 @@ import { compile } from './compile.ts';
 import { type ExitCode, endWith, exit } from './exit.ts';
 import { explain } from './explain.ts';
 import { format } from './format.ts';
+import { inspect } from './inspect.ts';
 import { ops } from './ops.ts';
 import { version } from './package.ts';
 import { passes } from './passes.ts';
@@ -15,7 +16,7 @@ import { run } from './run.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [run, compile, client, check, format, explain, passes, ops];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, client, check, format, explain, inspect, passes, ops];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {

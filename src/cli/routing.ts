@@ -14,7 +14,16 @@ export async function routingTable(mixtures: readonly MixtureStats[]): Promise<s
   const rows = mixtures.map((one): readonly string[] => {
     const { path, tokens, entropy } = one;
     const all = tokens.reduce((sum, count) => sum + count, 0);
-    return [path, String(all), expertAt(tokens, Math.max(...tokens)), expertAt(tokens, Math.min(...tokens)), balanceOf(one).toFixed(3), meanWeight(one).toFixed(4), `${entropy.toFixed(3)} nats`, ...(counts ? [tokens.join(' ')] : [])];
+    return [
+      path,
+      String(all),
+      expertAt(tokens, Math.max(...tokens)),
+      expertAt(tokens, Math.min(...tokens)),
+      balanceOf(one).toFixed(3),
+      meanWeight(one).toFixed(4),
+      `${entropy.toFixed(3)} nats`,
+      ...(counts ? [tokens.join(' ')] : []),
+    ];
   });
   return table([head, ...rows]);
 }

@@ -72,7 +72,8 @@ function withPicks(node: Node, k: Dim): { readonly node: Node; readonly usual: D
   try {
     const set = rewrite(
       router,
-      (one, build) => (one.outputs[0] === experts ? build.add(one.op, one.inputs, { ...one.attrs, k }, { name: experts.name, ...(one.span ? { span: one.span } : {}) }) : undefined),
+      (one, build) =>
+        one.outputs[0] === experts ? build.add(one.op, one.inputs, { ...one.attrs, k }, { name: experts.name, ...(one.span ? { span: one.span } : {}) }) : undefined,
       { retype: true },
     );
     const lead = experts.type?.dims.length ?? 1;

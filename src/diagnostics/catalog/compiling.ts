@@ -110,6 +110,14 @@ right  moec compile olmoe.moe -o out/olmoe --active   moec run out/olmoe --activ
 wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --stats
 right  moec compile olmoe.moe -o out/olmoe --stats   moec run out/olmoe --stats`,
   },
+  'no-experts': {
+    severity: 'error',
+    message: text`\`${'name'}\` has no mixture of equal experts, so there is nothing to compare`,
+    explanation: `\`moec inspect\` compares the experts of a mixture: how alike their matrices are, and whether the router looks for what they look for.
+
+wrong  moec inspect ./SmolLM2-135M
+right  moec inspect ./OLMoE-1B-7B`,
+  },
   'no-picks-to-set': {
     severity: 'error',
     message: text`no mixture of the model picks a number of experts that could be set`,
