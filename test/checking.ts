@@ -60,12 +60,18 @@ export function check(name: string, text: string, call: Call = {}): { readonly d
   return { diagnostics, rendered: renderDiagnostics(diagnostics, (file) => reader.read(file), { width: 120 }) };
 }
 
-/** What is said of a program of `test/check`. */
+/** What is said of a program of `test/check`; each is checked once. */
 export function checkFile(name: string): ReturnType<typeof check> {
+  const known = checked.get(name);
+  if (known) return known;
   const { path, program } = fileOf(name);
   const beside = path.replace(/\.moe$/, '.json');
-  return check(name, program, existsSync(beside) ? (JSON.parse(readFileSync(beside, 'utf8')) as Call) : {});
+  const said = check(name, program, existsSync(beside) ? (JSON.parse(readFileSync(beside, 'utf8')) as Call) : {});
+  checked.set(name, said);
+  return said;
 }
+
+const checked = new Map<string, ReturnType<typeof check>>();
 
 function headersOf(tensors: Readonly<Record<string, string>>): ReadonlyMap<string, TensorHeader> {
   return new Map(

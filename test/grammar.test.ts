@@ -1,6 +1,6 @@
 /** The grammar as a whole: that two tokens decide, that real models parse, that no text can break it, that what is generated is up to date. */
 
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ISerializedGast } from 'chevrotain';
 import fc from 'fast-check';
@@ -15,12 +15,11 @@ import { format } from '../grammar/print.ts';
 import { reservedWords, softWords, tokenTypes, vocabulary } from '../grammar/tokens.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const sketches = fileURLToPath(new URL('../../shared/reference/language-sketch', import.meta.url));
 const moeFiles = (folder: string): readonly string[] =>
   readdirSync(folder, { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.moe'))
     .map((name) => `${folder}/${name}`);
-const models = moeFiles(`${root}/models`);
+const models = [...moeFiles(`${root}/models`), ...moeFiles(`${root}/test/check/zoo`)];
 
 /** The AST without its spans. */
 const meaning = (ast: File): unknown => JSON.parse(JSON.stringify(ast, (key, value: unknown) => (/^(?:span|operatorSpan|returnSpan)$/.test(key) ? undefined : value)));
@@ -64,18 +63,20 @@ test('the generator finds nothing wrong with the grammar', () => {
   expect(() => new MoeParser({ skipValidations: false })).not.toThrow();
 });
 
-test.each([...artefacts()])('%s is up to date (npm run generate)', (name, text) => {
+const generated = artefacts();
+
+test.each([...generated])('%s is up to date (npm run generate)', (name, text) => {
   expect(readFileSync(`${root}/grammar/${name}`, 'utf8')).toBe(text);
 });
 
 test('the railroad page needs no network', () => {
-  const page = artefacts().get('railroad.html') ?? '';
+  const page = generated.get('railroad.html') ?? '';
   expect(page).toContain('drawDiagramsFromSerializedGrammar');
   expect(page.match(/<(?:script|link|img)[^>]*(?:src|href)=/g)).toBeNull();
 });
 
 test('the TextMate grammar knows every word', () => {
-  const { patterns } = JSON.parse(artefacts().get('moe.tmLanguage.json') ?? '{}') as { patterns: readonly { match?: string; begin?: string }[] };
+  const { patterns } = JSON.parse(generated.get('moe.tmLanguage.json') ?? '{}') as { patterns: readonly { match?: string; begin?: string }[] };
   const words = tokenTypes.map((token) => token.PATTERN).filter((pattern): pattern is string => typeof pattern === 'string');
   for (const word of words.filter((one) => /^[a-z]/.test(one)))
     expect(
@@ -86,12 +87,6 @@ test('the TextMate grammar knows every word', () => {
 
 test.each(models.map((path) => [path.slice(root.length), path]))('%s parses', (_, path) => {
   expect(parse(readFileSync(path, 'utf8'), path).faults).toEqual([]);
-});
-
-test.runIf(existsSync(sketches))('the models of the sketch parse', () => {
-  const files = moeFiles(sketches);
-  expect(files.length).toBeGreaterThan(12);
-  for (const path of files) expect(parse(readFileSync(path, 'utf8'), path).faults, path).toEqual([]);
 });
 
 /** How an example that is not a file of its own becomes one. */
