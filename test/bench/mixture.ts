@@ -1,0 +1,32 @@
+/** One mixture of gated feed-forwards in every lowering, onnxruntime's own `MoE`, and a dense feed-forward of the width that is active, at 1, 16 and 256 tokens. */
+
+import { fileURLToPath } from 'node:url';
+import { loweringNames } from '../../src/targets/target.ts';
+import { type Figures, measure, table } from './rounds.ts';
+
+const limits = { best: 1.15, dense: 1.3 };
+const shapes = [
+  { D: 512, H: 1024, E: 16, k: 2 },
+  { D: 2048, H: 512, E: 16, k: 4 },
+  { D: 1024, H: 512, E: 64, k: 8 },
+] as const;
+const tokens = [1, 16, 256] as const;
+const rounds = Number(process.env['ROUNDS'] ?? 5);
+const child = fileURLToPath(new URL('mixture-child.ts', import.meta.url));
+const names = ['chosen', ...loweringNames, 'MoE', 'dense'];
+let held = true;
+for (const shape of shapes) {
+  const figures = measure(
+    names.map((name) => ({ name, command: ['npx', 'tsx', child, name, JSON.stringify(shape)] })),
+    rounds,
+  );
+  const of = (name: string, count: number): number => figures.get(name)?.[`t${count}`] ?? Number.NaN;
+  const best = (count: number): number => Math.min(...names.filter((name) => name !== 'dense').map((name) => of(name, count)));
+  const row = (name: string, each: Figures): (string | number)[] => [name, ...tokens.flatMap((count) => [each[`t${count}`] ?? Number.NaN, of(name, count) / best(count)]), each['load'] ?? Number.NaN];
+  table([[Object.entries(shape).map(([name, size]) => `${name} ${size}`).join(' '), ...tokens.flatMap((count) => [`T=${count} ms`, '× best']), 'load s'], ...[...figures].map(([name, each]) => row(name, each))]);
+  const overBest = Math.max(...tokens.map((count) => of('chosen', count) / best(count)));
+  const overDense = of('chosen', 1) / of('dense', 1);
+  console.log(`chosen: ${overBest.toFixed(2)} × the best (limit ${limits.best}); one token ${overDense.toFixed(2)} × dense (limit ${limits.dense})\n`);
+  held &&= overBest <= limits.best && overDense <= limits.dense;
+}
+process.exitCode = held ? 0 : 1;
