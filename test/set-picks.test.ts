@@ -66,6 +66,18 @@ describe.each([1, 3, 4])('%i of 4 picked where the author wrote 2', (k) => {
     }
   });
 
+  test.each(['batched', 'guarded', 'gathered', 'looped'] as const)('given, %s computes the same to 1e-5', async (lowering) => {
+    const session = await open(found, 'ort', { form: 'whole', active: 'input', lowering: { few: lowering, many: lowering } });
+    const results = must(
+      await session.run({
+        input_ids: { dtype: 'i64', dims: [2, 5], data: BigInt64Array.from(ids, BigInt) },
+        active: { dtype: 'i64', dims: [], data: BigInt64Array.of(BigInt(k)) },
+      }),
+    );
+    await session.close();
+    expect(distance(results['logits']?.data as Float32Array, wanted)).toBeLessThan(1e-5);
+  });
+
   test('continues the same in steps and in the loop', async () => {
     const texts = [];
     for (const [model, target, form, active] of [
