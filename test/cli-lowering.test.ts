@@ -1,0 +1,42 @@
+/** How mixtures are lowered, on the command line: what is chosen and why, what is asked for, and what a compiled folder says of it. */
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { moec } from './terminal.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'moec-lowering-'));
+afterAll(() => rmSync(scratch, { recursive: true }));
+
+test('explain says what was chosen, why, and what each lowering would cost', async () => {
+  const { code, out } = await moec(['explain', 'models/olmoe.moe']);
+  expect(code).toBe(0);
+  const [head, row, ...others] = out.slice(out.indexOf('\nmixture') + 1).split('\n');
+  expect(head).toMatch(/^mixture +experts +lowering +one token +many tokens +why$/);
+  expect(row).toMatch(/\(16\) +8 of 64 +guarded +.*256$/);
+  expect(others.slice(0, 5).map((line) => line.trim().split(/ +/)[0])).toEqual(['batched', 'guarded', 'gathered', 'looped', 'fused']);
+  const { mixtures } = JSON.parse((await moec(['explain', 'models/olmoe.moe', '--json'])).out);
+  expect(mixtures).toHaveLength(16);
+  expect(mixtures[0]).toMatchObject({ experts: 64, picks: 8, few: 'guarded', many: 'guarded', refused: [] });
+});
+
+test('a lowering that is asked for is used, and written down', async () => {
+  const out = join(scratch, 'moe');
+  const { code } = await moec(['compile', 'test/mixtures/moe.moe', '--lowering', 'gathered,looped', '-o', out]);
+  expect(code).toBe(0);
+  expect(JSON.parse(readFileSync(join(out, 'moec.json'), 'utf8')).lowerings).toEqual({ 'blocks.0.ffn': 'gathered,looped', 'blocks.1.ffn': 'gathered,looped' });
+});
+
+test('what cannot be lowered as asked is said, with the reason', async () => {
+  const { code, out, err } = await moec(['compile', 'test/mixtures/moa.moe', '--lowering', 'fused', '--dry-run', '-o', join(scratch, 'moa')]);
+  expect(code).toBe(0);
+  expect(`${out}${err}`).toContain("warning[lowering-not-used]: blocks.0.attn.qs.matmul is not fused but batched: its experts give one result a slot; least for one token and for 256");
+  expect(`${out}${err}`).not.toContain('blocks.0.ffn is not');
+});
+
+test('a lowering that there is none of is a wrong call', async () => {
+  const { code, err } = await moec(['compile', 'test/mixtures/moe.moe', '--lowering', 'sorted']);
+  expect(code).toBe(2);
+  expect(err).toContain('It is one of batched, guarded, gathered, looped, fused, or two of them with a comma between.');
+});
