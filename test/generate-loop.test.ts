@@ -8,8 +8,8 @@ import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { parseGraph } from '../src/graph/parse-text.ts';
 import { exportModel } from '../src/onnx/export.ts';
 import { ops } from '../src/ops/index.ts';
-import { lowerModel } from '../src/targets/pipeline.ts';
 import { ort } from '../src/targets/ort.ts';
+import { lowerModel } from '../src/targets/pipeline.ts';
 import { generator } from './ops/harness.ts';
 import { must } from './running.ts';
 
@@ -43,7 +43,15 @@ const model = parseGraph(
 );
 
 const next = generator(11);
-const weights = new Map(model.weights.map(({ path, source }) => [path, ndArray(source.dims, Float64Array.from({ length: count(source.dims) }, () => Math.fround(2.4 * next() - 1.2)))]));
+const weights = new Map(
+  model.weights.map(({ path, source }) => [
+    path,
+    ndArray(
+      source.dims,
+      Float64Array.from({ length: count(source.dims) }, () => Math.fround(2.4 * next() - 1.2)),
+    ),
+  ]),
+);
 const weight = (path: string): NdArray => weights.get(path) ?? ndArray([], []);
 
 /** Logits of the last token, by the graph of the whole sequence. */
@@ -130,12 +138,24 @@ const i64 = (dims: readonly number[], data: readonly number[]): onnxruntime.Tens
 const f32 = (dims: readonly number[], data: readonly number[]): onnxruntime.Tensor => new onnxruntime.Tensor('float32', Float32Array.from(data), dims);
 
 /** Prompts side by side, padded in front with token 0. */
-function feedsOf(prompts: readonly (readonly number[])[], steps: number, settings: Settings, uniforms: readonly number[], stops: readonly number[]): Record<string, onnxruntime.Tensor> {
+function feedsOf(
+  prompts: readonly (readonly number[])[],
+  steps: number,
+  settings: Settings,
+  uniforms: readonly number[],
+  stops: readonly number[],
+): Record<string, onnxruntime.Tensor> {
   const width = Math.max(...prompts.map(({ length }) => length));
   const rows = prompts.length;
   return {
-    input_ids: i64([rows, width], prompts.flatMap((prompt) => [...Array<number>(width - prompt.length).fill(0), ...prompt])),
-    attention_mask: i64([rows, width], prompts.flatMap((prompt) => [...Array<number>(width - prompt.length).fill(0), ...prompt.map(() => 1)])),
+    input_ids: i64(
+      [rows, width],
+      prompts.flatMap((prompt) => [...Array<number>(width - prompt.length).fill(0), ...prompt]),
+    ),
+    attention_mask: i64(
+      [rows, width],
+      prompts.flatMap((prompt) => [...Array<number>(width - prompt.length).fill(0), ...prompt.map(() => 1)]),
+    ),
     max_new_tokens: i64([], [steps]),
     temperature: f32([], [settings.temperature]),
     top_k: i64([], [settings.topK]),
@@ -144,7 +164,10 @@ function feedsOf(prompts: readonly (readonly number[])[], steps: number, setting
     repetition_penalty: f32([], [settings.penalty]),
     stop_tokens: i64([stops.length], stops),
     pad_token: i64([], [23]),
-    uniforms: f32([steps, rows], uniforms.slice(0, steps).flatMap((one) => prompts.map(() => one))),
+    uniforms: f32(
+      [steps, rows],
+      uniforms.slice(0, steps).flatMap((one) => prompts.map(() => one)),
+    ),
   };
 }
 
@@ -156,7 +179,13 @@ async function run(form: 'loop' | 'chunk', feeds: Record<string, onnxruntime.Ten
   return (await session.run(feeds)) as onnxruntime.InferenceSession.OnnxValueMapType;
 }
 
-async function generate(prompts: readonly (readonly number[])[], steps: number, settings: Settings, uniforms: readonly number[], stops: readonly number[] = []): Promise<number[][]> {
+async function generate(
+  prompts: readonly (readonly number[])[],
+  steps: number,
+  settings: Settings,
+  uniforms: readonly number[],
+  stops: readonly number[] = [],
+): Promise<number[][]> {
   const { tokens } = await run('loop', feedsOf(prompts, steps, settings, uniforms, stops));
   const all = numbers(tokens as onnxruntime.Tensor);
   return prompts.map((_, row) => all.filter((_, i) => i % prompts.length === row));
@@ -215,7 +244,9 @@ test('a row ends with its stop token and pads from there; the run ends with its 
 
 test('a draw at the ends of [0, 1) picks the first and the last of those kept', async () => {
   const chosen = { ...greedy, temperature: 1, topK: 3 };
-  const falling = logitsAfter(prompt).map((score, token) => ({ score, token })).sort((a, b) => b.score - a.score);
+  const falling = logitsAfter(prompt)
+    .map((score, token) => ({ score, token }))
+    .sort((a, b) => b.score - a.score);
   expect(await generate([prompt], 1, chosen, [0])).toEqual([[falling[0]?.token]]);
   expect(await generate([prompt], 1, chosen, [1 - 2 ** -24])).toEqual([[falling[2]?.token]]);
 });
@@ -231,7 +262,13 @@ test('chunks write what one run writes', async () => {
   const stops = [4];
   const whole = await generate(prompts, 30, chosen, draws, stops);
   const first = feedsOf(prompts, 1, chosen, draws, stops);
-  let state = { ids: numbers(first['input_ids']), mask: numbers(first['attention_mask']), seen: [[], [], []] as number[][], finished: [0, 0, 0], past: { key: f32([3, 1, 0, 8], []), value: f32([3, 1, 0, 8], []) } };
+  let state = {
+    ids: numbers(first['input_ids']),
+    mask: numbers(first['attention_mask']),
+    seen: [[], [], []] as number[][],
+    finished: [0, 0, 0],
+    past: { key: f32([3, 1, 0, 8], []), value: f32([3, 1, 0, 8], []) },
+  };
   const texts: number[][] = [[], [], []];
   for (const steps of [1, 4, 10, 15]) {
     const done = texts[0]?.length ?? 0;
@@ -243,7 +280,10 @@ test('chunks write what one run writes', async () => {
       input_ids: i64([3, width], state.ids),
       attention_mask: i64([3, before + width], mask),
       max_new_tokens: i64([], [steps]),
-      uniforms: f32([steps, 3], draws.slice(done, done + steps).flatMap((one) => [one, one, one])),
+      uniforms: f32(
+        [steps, 3],
+        draws.slice(done, done + steps).flatMap((one) => [one, one, one]),
+      ),
       seen: i64([3, before], state.seen.flat()),
       finished: new onnxruntime.Tensor('bool', Uint8Array.from(state.finished), [3]),
       'past_key_values.0.key': state.past.key,

@@ -11,10 +11,19 @@ import { must } from './running.ts';
 const golden = 1e-6;
 const logits = [2, 1, 0.5, -1, 1.9, 0, -0.5, 1.2];
 const bias = [-0.3, 0.2, 0, 0, 0, 0, 0, 0.1];
-const identity = ndArray([8, 8], Array.from({ length: 64 }, (_, i) => (i % 9 === 0 ? 1 : 0)));
+const identity = ndArray(
+  [8, 8],
+  Array.from({ length: 64 }, (_, i) => (i % 9 === 0 ? 1 : 0)),
+);
 
 /** The results of a model of `test/goldens` with these weights, by the last word of their path, in f64. */
-function results(file: string, model: string, feeds: Readonly<Record<string, NdArray>>, weights: Readonly<Record<string, NdArray>> = {}, set: Readonly<Record<string, string>> = {}): Readonly<Record<string, NdArray>> {
+function results(
+  file: string,
+  model: string,
+  feeds: Readonly<Record<string, NdArray>>,
+  weights: Readonly<Record<string, NdArray>> = {},
+  set: Readonly<Record<string, string>> = {},
+): Readonly<Record<string, NdArray>> {
   const { graph } = must(modelOfSource(`test/goldens/${file}.moe`, { reader: repositoryReader, zoo: 'models', model, set })).model;
   return evaluateGraph(graph, feeds, (path) => {
     const found = weights[path.split('.').at(-1) ?? ''];
@@ -63,7 +72,10 @@ describe('routers', () => {
   });
 
   test('softmax over all, picked and divided by their sum, is softmax over the picked', () => {
-    const x = ndArray([5, 8], Array.from({ length: 40 }, (_, i) => Math.sin(i * 7.3) * 3));
+    const x = ndArray(
+      [5, 8],
+      Array.from({ length: 40 }, (_, i) => Math.sin(i * 7.3) * 3),
+    );
     const [one, other] = ['Normalised', 'NormalisedAfter'].map((model) => results('routers', model, { x }, { gate: identity }));
     expect(other?.['experts']).toEqual(one?.['experts']);
     expectNumbers(other?.['weights'], [...(one?.['weights']?.data ?? [])]);
@@ -85,7 +97,13 @@ test.each([
   ['HeadsRaw', 0.365529],
   ['HeadsNormalised', 0.5],
 ])('a mixture of attention heads, %s', (model, wanted) => {
-  const weights = { k: ndArray([2, 1], [1, 0.5]), v: ndArray([2, 1], [0, 1]), q: ndArray([2, 2, 1], [1, 0, 0, 2]), o: ndArray([2, 1, 2], [1, 0, 0, 1]), gate: ndArray([2, 2], [1, 0, 0, 1.5]) };
+  const weights = {
+    k: ndArray([2, 1], [1, 0.5]),
+    v: ndArray([2, 1], [0, 1]),
+    q: ndArray([2, 2, 1], [1, 0, 0, 2]),
+    o: ndArray([2, 1, 2], [1, 0, 0, 1]),
+    gate: ndArray([2, 2], [1, 0, 0, 1.5]),
+  };
   expectNumbers(results('attention', model, { y: ndArray([1, 2, 2], [1, 0, 0.5, 1]) }, weights, { D: '2', W: '1' })['z'], [0, 0, 0, wanted]);
 });
 

@@ -7,14 +7,14 @@ import { type Graph, value } from '../src/graph/graph.ts';
 import { nameValues } from '../src/graph/names.ts';
 import { ndArray, scalar } from '../src/graph/nd-array.ts';
 import { float, floats } from '../src/graph/onnx.ts';
-import { parseGraph } from '../src/graph/parse-text.ts';
 import type { Op } from '../src/graph/op.ts';
+import { parseGraph } from '../src/graph/parse-text.ts';
 import { printGraph } from '../src/graph/text.ts';
 import { tensor } from '../src/graph/type.ts';
 import { verifyGraph } from '../src/graph/verify.ts';
-import { concat, split } from '../src/ops/join.ts';
 import { add as addOp, cast, mul } from '../src/ops/elementwise.ts';
 import { gather } from '../src/ops/gather.ts';
+import { concat, split } from '../src/ops/join.ts';
 import { reshape, slice } from '../src/ops/shape.ts';
 
 const ops: ReadonlyMap<string, Op> = new Map([concat, split, addOp, cast, mul, gather, reshape, slice].map((op) => [op.name, op]));
@@ -33,7 +33,10 @@ test('a graph reads as one value a line, and back', () => {
   const graph = parseGraph(tiny, ops);
   verifyGraph(graph);
   expect(printGraph(graph)).toBe(tiny);
-  expect(graph.weights.map(({ path, storage }) => [path, storage])).toEqual([['embed.table', 'constant'], ['norm.gain', 'state']]);
+  expect(graph.weights.map(({ path, storage }) => [path, storage])).toEqual([
+    ['embed.table', 'constant'],
+    ['norm.gain', 'state'],
+  ]);
 });
 
 test('every kind of source, setting and size survives the text', () => {
@@ -108,7 +111,13 @@ test('sizes read back as the sizes they were', () => {
 
 test('long arrays can be cut short', () => {
   const build = graphBuilder();
-  const long = build.constant(ndArray([100], Array.from({ length: 100 }, (_, i) => i)), 'long');
+  const long = build.constant(
+    ndArray(
+      [100],
+      Array.from({ length: 100 }, (_, i) => i),
+    ),
+    'long',
+  );
   const graph = build.finish({ name: 'g', inputs: [], outputs: [{ name: 'long', value: long }], weights: [] });
   expect(printGraph(graph, { longest: 3 })).toBe('graph g() -> (long)\n  long: f32[100] = {0, 1, 2, …}\n');
 });
@@ -127,8 +136,14 @@ const broken: readonly (readonly [string, (graph: Graph) => Graph])[] = [
   ['two inputs are called input_ids', (graph) => ({ ...graph, inputs: [...graph.inputs, value('input_ids', tensor('i64', [1]))] })],
   ['two outputs are called x', (graph) => ({ ...graph, outputs: graph.outputs.map((output) => ({ ...output, name: 'x' })) })],
   ['the output extra is never computed', (graph) => ({ ...graph, outputs: [...graph.outputs, { name: 'extra', value: value('extra') }] })],
-  ['the rule of mul says f32[B, S, 64]', (graph) => ({ ...graph, nodes: graph.nodes.map((node, i) => (i === 1 ? { ...node, outputs: [value('y', tensor('f32', [64]))] } : node)), outputs: graph.outputs.slice(1) })],
-  ['its source f32[64, 512]', (graph) => ({ ...graph, weights: graph.weights.map((weight, i) => (i === 0 ? { ...weight, source: { kind: 'tensor', name: 't', dtype: 'f32', dims: [64, 512] } } : weight)) })],
+  [
+    'the rule of mul says f32[B, S, 64]',
+    (graph) => ({ ...graph, nodes: graph.nodes.map((node, i) => (i === 1 ? { ...node, outputs: [value('y', tensor('f32', [64]))] } : node)), outputs: graph.outputs.slice(1) }),
+  ],
+  [
+    'its source f32[64, 512]',
+    (graph) => ({ ...graph, weights: graph.weights.map((weight, i) => (i === 0 ? { ...weight, source: { kind: 'tensor', name: 't', dtype: 'f32', dims: [64, 512] } } : weight)) }),
+  ],
 ];
 
 for (const [fault, hurt] of broken) {

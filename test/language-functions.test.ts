@@ -3,8 +3,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ops } from '../src/ops/index.ts';
 import { firstSentence, signature } from '../src/cli/signature.ts';
+import { ops } from '../src/ops/index.ts';
 import { repository } from './repository.ts';
 
 const path = join(repository, 'grammar/LANGUAGE.md');

@@ -128,7 +128,11 @@ function model(): Found {
 
 const found = model();
 const { graph } = found.model;
-const rows = (dims: readonly number[]): NdArray => ndArray(dims, Array.from({ length: count(dims) }, (_, i) => Math.sin((i + 1) * 12.9898) * 2));
+const rows = (dims: readonly number[]): NdArray =>
+  ndArray(
+    dims,
+    Array.from({ length: count(dims) }, (_, i) => Math.sin((i + 1) * 12.9898) * 2),
+  );
 /** One token, and several of two texts. */
 const feeds = [rows([1, 1, 8]), rows([2, 7, 8])];
 const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
@@ -155,7 +159,8 @@ function distance(given: ArrayLike<number>, right: Float64Array): number {
   return most / right.reduce((max, one) => Math.max(max, Math.abs(one)), 1e-30);
 }
 
-const choicesOf = async (lowering: Wish): Promise<readonly Choice[]> => must(await lowerModel(graph, { target: targetOf('ort'), form: 'whole', storage: 'written', lowering })).mixtures;
+const choicesOf = async (lowering: Wish): Promise<readonly Choice[]> =>
+  must(await lowerModel(graph, { target: targetOf('ort'), form: 'whole', storage: 'written', lowering })).mixtures;
 const single = (name: LoweringName): Wish => ({ few: name, many: name });
 
 test('the definition tells all mixtures apart', () => {

@@ -7,13 +7,13 @@ import { evaluateGraph } from '../src/graph/eval.ts';
 import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { verifyGraph } from '../src/graph/verify.ts';
 import { cutMixtures } from '../src/passes/cut-mixtures.ts';
-import { generate } from '../src/run/generate.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
+import { generate } from '../src/run/generate.ts';
 import type { Wish } from '../src/targets/mixture/choose.ts';
 import { loweringNames } from '../src/targets/target.ts';
 import { sourceArray } from '../src/weights/source.ts';
-import { must, open } from './running.ts';
 import { repository, repositoryReader } from './repository.ts';
+import { must, open } from './running.ts';
 
 const folder = join(repository, 'test/mixtures');
 const files = readdirSync(folder).filter((name) => name.endsWith('.moe'));

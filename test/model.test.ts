@@ -7,8 +7,8 @@ import type { Graph } from '../src/graph/graph.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import type { Source } from '../src/graph/source.ts';
 import { showType } from '../src/graph/type.ts';
-import { type BuildOptions, buildModel, checkProgram, describes, loadProgram, type Model } from '../src/model/index.ts';
 import type { TensorHeader } from '../src/model/index.ts';
+import { type BuildOptions, buildModel, checkProgram, describes, loadProgram, type Model } from '../src/model/index.ts';
 
 /** A program of texts in memory: `main.moe` and what stands beside it. */
 function load(main: string, files: Readonly<Record<string, string>> = {}) {

@@ -23,12 +23,38 @@ const [b, d] = [symbol('B'), dim(4)];
 
 /** Ops with settings that suit [B, 4], [4, B], [B, 1], [4] and scalars now and then; those that do not fit are left out. */
 const choices: readonly (readonly [name: string, attrs?: Readonly<Record<string, Attr>>])[] = [
-  ['add'], ['sub'], ['mul'], ['mul'], ['add'], ['maximum'], ['neg'], ['tanh'], ['rsqrt'], ['transpose'], ['transpose'], ['matmul'],
-  ['permute', { order: [1, 0] }], ['permute', { order: [0, 1] }], ['reshape', { dims: [b, dim(2), dim(2)] }], ['reshape', { dims: [b, d] }], ['reshape', { dims: [dim(4)] }],
-  ['unsqueeze', { axis: 0 }], ['squeeze', { axis: 0 }], ['unsqueeze', { axis: -1 }], ['squeeze', { axis: -1 }],
-  ['mean', { axis: -1, keep: true }], ['sum', { axis: 0, keep: false }], ['slice', { axis: -1, from: dim(0), to: d }], ['slice', { axis: -1, from: dim(1), to: dim(3) }],
-  ['concat', { axis: -1 }], ['split', { count: 2, axis: -1 }], ['clamp', { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }], ['cast', { to: 'f32' }],
-  ['broadcast', { dims: [b, d] }], ['repeat_axis', { n: dim(1), axis: -1 }], ['softmax', { axis: -1 }],
+  ['add'],
+  ['sub'],
+  ['mul'],
+  ['mul'],
+  ['add'],
+  ['maximum'],
+  ['neg'],
+  ['tanh'],
+  ['rsqrt'],
+  ['transpose'],
+  ['transpose'],
+  ['matmul'],
+  ['permute', { order: [1, 0] }],
+  ['permute', { order: [0, 1] }],
+  ['reshape', { dims: [b, dim(2), dim(2)] }],
+  ['reshape', { dims: [b, d] }],
+  ['reshape', { dims: [dim(4)] }],
+  ['unsqueeze', { axis: 0 }],
+  ['squeeze', { axis: 0 }],
+  ['unsqueeze', { axis: -1 }],
+  ['squeeze', { axis: -1 }],
+  ['mean', { axis: -1, keep: true }],
+  ['sum', { axis: 0, keep: false }],
+  ['slice', { axis: -1, from: dim(0), to: d }],
+  ['slice', { axis: -1, from: dim(1), to: dim(3) }],
+  ['concat', { axis: -1 }],
+  ['split', { count: 2, axis: -1 }],
+  ['clamp', { low: Number.NEGATIVE_INFINITY, high: Number.POSITIVE_INFINITY }],
+  ['cast', { to: 'f32' }],
+  ['broadcast', { dims: [b, d] }],
+  ['repeat_axis', { n: dim(1), axis: -1 }],
+  ['softmax', { axis: -1 }],
 ];
 
 interface Recipe {
@@ -39,7 +65,13 @@ function build({ steps }: Recipe): Graph {
   const x = value('x', tensor('f32', [b, d]));
   const w = value('w', tensor('f32', [d]));
   const builder = graphBuilder();
-  const held: Value[] = [x, w, ...[0, 1, 2, 0.5].map((number) => builder.constant(ndArray([], [number]))), builder.constant(ndArray([4], [1, 1, 1, 1])), builder.constant(ndArray([1, 4], [0, 0, 0, 0]))];
+  const held: Value[] = [
+    x,
+    w,
+    ...[0, 1, 2, 0.5].map((number) => builder.constant(ndArray([], [number]))),
+    builder.constant(ndArray([4], [1, 1, 1, 1])),
+    builder.constant(ndArray([1, 4], [0, 0, 0, 0])),
+  ];
   for (const { choice, left, right } of steps) {
     const [name = '', attrs = {}] = choices[choice % choices.length] ?? [];
     const op: Op | undefined = ops.get(name);
@@ -62,7 +94,11 @@ function build({ steps }: Recipe): Graph {
   });
 }
 
-const numbers = (dims: readonly number[], seed: number): NdArray => ndArray(dims, Array.from({ length: count(dims) }, (_, i) => Math.sin(seed + i * 1.7) * 2));
+const numbers = (dims: readonly number[], seed: number): NdArray =>
+  ndArray(
+    dims,
+    Array.from({ length: count(dims) }, (_, i) => Math.sin(seed + i * 1.7) * 2),
+  );
 
 const run = (graph: Graph): Readonly<Record<string, NdArray>> => evaluateGraph(graph, { x: numbers([3, 4], 1) }, () => numbers([4], 2));
 
@@ -83,7 +119,10 @@ for (const chosen of [...cleaning.map((name) => [name]), cleaning]) {
     await fc.assert(
       fc.asyncProperty(recipe, async (one) => {
         const graph = build(one);
-        const done = await runPasses(graph, chosen.flatMap((name) => (passes.get(name) ? [{ pass: passes.get(name) ?? fail(name) }] : [])));
+        const done = await runPasses(
+          graph,
+          chosen.flatMap((name) => (passes.get(name) ? [{ pass: passes.get(name) ?? fail(name) }] : [])),
+        );
         if (printGraph(done) !== printGraph(graph)) changed++;
         const [before, after] = [run(graph), run(done)];
         for (const [name, array] of Object.entries(before)) expect(distance(after[name] ?? ndArray([], []), array)).toBeLessThan(1e-9);

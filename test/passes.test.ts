@@ -4,8 +4,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts';
-import { parseGraph } from '../src/graph/parse-text.ts';
 import type { Attr } from '../src/graph/op.ts';
+import { parseGraph } from '../src/graph/parse-text.ts';
 import { printGraph } from '../src/graph/text.ts';
 import { verifyGraph } from '../src/graph/verify.ts';
 import { ops } from '../src/ops/index.ts';
@@ -17,12 +17,15 @@ const files = readdirSync(folder).filter((file) => file.endsWith('.graph'));
 
 /** `run add-kv-cache last=true, drop-dead`. */
 function readCommand(line: string): readonly PassRun[] {
-  return line.replace(/^run /, '').split(',').map((words) => {
-    const [name = '', ...settings] = words.trim().split(/\s+/);
-    const pass = passes.get(name);
-    if (!pass) throw new Error(`no pass is called ${name}`);
-    return { pass, options: Object.fromEntries(settings.map((setting) => setting.split('=')).map(([key = '', value = '']) => [key, readSetting(value)])) };
-  });
+  return line
+    .replace(/^run /, '')
+    .split(',')
+    .map((words) => {
+      const [name = '', ...settings] = words.trim().split(/\s+/);
+      const pass = passes.get(name);
+      if (!pass) throw new Error(`no pass is called ${name}`);
+      return { pass, options: Object.fromEntries(settings.map((setting) => setting.split('=')).map(([key = '', value = '']) => [key, readSetting(value)])) };
+    });
 }
 
 const readSetting = (word: string): Attr => (word === 'true' || word === 'false' ? word === 'true' : Number.isNaN(Number(word)) ? word : Number(word));
@@ -32,7 +35,13 @@ async function result(command: string, text: string): Promise<string> {
   const graph = parseGraph(text, ops);
   verifyGraph(graph);
   const done = await runPasses(graph, readCommand(command), { context: { report: (one) => found.push(one) } });
-  return [printGraph(done), ...found.map(({ severity, code, message, notes, fixes }) => `${severity}[${code}]: ${message}\n${[...notes.map((note) => `  = ${note}\n`), ...fixes.map((fix) => `  = fix ${fix.text}\n`)].join('')}`)].join('');
+  return [
+    printGraph(done),
+    ...found.map(
+      ({ severity, code, message, notes, fixes }) =>
+        `${severity}[${code}]: ${message}\n${[...notes.map((note) => `  = ${note}\n`), ...fixes.map((fix) => `  = fix ${fix.text}\n`)].join('')}`,
+    ),
+  ].join('');
 }
 
 for (const file of files) {

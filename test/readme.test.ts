@@ -22,7 +22,10 @@ test('every program has no faults and is formatted', () => {
 
 test('the first screen: one sentence, twelve lines, two commands', () => {
   expect(programs[0]?.trimEnd().split('\n').length).toBe(12);
-  expect(/^```sh\n([\s\S]*?)^```$/m.exec(readme)?.[1]?.trimEnd().split('\n')).toEqual([expect.stringMatching(/^npm ci && npx moec run models\/tiny\.moe --prompt /), 'npm ci && npm test']);
+  expect(/^```sh\n([\s\S]*?)^```$/m.exec(readme)?.[1]?.trimEnd().split('\n')).toEqual([
+    expect.stringMatching(/^npm ci && npx moec run models\/tiny\.moe --prompt /),
+    'npm ci && npm test',
+  ]);
 });
 
 test('every command and script it names is there', async () => {

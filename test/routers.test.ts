@@ -31,30 +31,53 @@ describe.each(readdirSync(folder).filter((name) => name.endsWith('.moe')))('%s',
   const set = Object.fromEntries(Object.entries(small).filter(([name]) => text.includes(`\nparam ${name} = `)));
   const found = must(modelOfSource(path, { reader: repositoryReader, zoo: folder, set, seed: 7 }));
   const { graph } = found.model;
-  const feeds = Object.fromEntries(graph.inputs.map((input, i) => [input.name, numbers(input.type?.dims.map((size) => evaluate(size, new Map([['B', 2], ['S', 7]])) ?? 1) ?? [], input.type?.dtype === 'i64', i)]));
+  const feeds = Object.fromEntries(
+    graph.inputs.map((input, i) => [
+      input.name,
+      numbers(
+        input.type?.dims.map(
+          (size) =>
+            evaluate(
+              size,
+              new Map([
+                ['B', 2],
+                ['S', 7],
+              ]),
+            ) ?? 1,
+        ) ?? [],
+        input.type?.dtype === 'i64',
+        i,
+      ),
+    ]),
+  );
   const wanted = (): NdArray => {
     const weights = new Map(graph.weights.map(({ path: of, source }) => [of, sourceArray(source, undefined)]));
     return evaluateGraph(graph, feeds, (of) => weights.get(of) ?? ndArray([0], []))['y'] ?? ndArray([0], []);
   };
 
   // A table of experts has no random numbers; the router that reads one stands among the golden vectors.
-  if (graph.weights.every(({ source }) => source.dtype === 'f32')) test.each(['portable', 'ort'] as const)('in small, on %s, it computes what it says', async (target) => {
-    const session = await open(found, target, { form: 'whole' });
-    const { y } = must(await session.run(Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, tensorOf(array)]))));
-    await session.close();
-    const right = wanted();
-    expect(y?.data).toHaveLength(right.data.length);
-    const largest = right.data.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
-    const error = right.data.reduce((most, one, i) => Math.max(most, Math.abs(one - Number(y?.data[i] ?? Number.NaN))), 0);
-    expect(largest).toBeGreaterThan(0.1);
-    expect(error / largest).toBeLessThan(tolerance);
-  });
+  if (graph.weights.every(({ source }) => source.dtype === 'f32'))
+    test.each(['portable', 'ort'] as const)('in small, on %s, it computes what it says', async (target) => {
+      const session = await open(found, target, { form: 'whole' });
+      const { y } = must(await session.run(Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, tensorOf(array)]))));
+      await session.close();
+      const right = wanted();
+      expect(y?.data).toHaveLength(right.data.length);
+      const largest = right.data.reduce((most, one) => Math.max(most, Math.abs(one)), 0);
+      const error = right.data.reduce((most, one, i) => Math.max(most, Math.abs(one - Number(y?.data[i] ?? Number.NaN))), 0);
+      expect(largest).toBeGreaterThan(0.1);
+      expect(error / largest).toBeLessThan(tolerance);
+    });
 });
 
 /** Rows that differ, or ids below 11. */
 function numbers(dims: readonly number[], whole: boolean, at: number): NdArray {
   const of = (i: number): number => (whole ? (i * 7 + at) % 11 : Math.sin((i + 1) * 12.9898 + at) * 2);
-  return ndArray(dims, Array.from({ length: count(dims) }, (_, i) => of(i)), whole ? 'i64' : 'f32');
+  return ndArray(
+    dims,
+    Array.from({ length: count(dims) }, (_, i) => of(i)),
+    whole ? 'i64' : 'f32',
+  );
 }
 
 function tensorOf({ dims, data, dtype }: NdArray): Tensor {

@@ -41,7 +41,10 @@ describe.skipIf(folder === undefined).each(['portable', 'ort'] as const)('rxn-al
 /** How many inner tokens come back when each is masked by itself. */
 async function recovered(session: Session, ids: readonly number[]): Promise<number> {
   const inner = ids.slice(1, -1).map((_, i) => i + 1);
-  const logits = await logitsOf(session, inner.map((at) => ids.map((id, i) => (i === at ? mask : id))));
+  const logits = await logitsOf(
+    session,
+    inner.map((at) => ids.map((id, i) => (i === at ? mask : id))),
+  );
   const [, length = 0, width = 0] = logits.dims;
   const data = logits.data as Float32Array;
   return inner.filter((at, row) => {

@@ -3,26 +3,37 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { evaluateGraph } from '../src/graph/eval.ts';
-import { constantDims } from '../src/graph/type.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { parseGraph } from '../src/graph/parse-text.ts';
-import { ops } from '../src/ops/index.ts';
+import { constantDims } from '../src/graph/type.ts';
 import { joined } from '../src/ops/arrays.ts';
+import { ops } from '../src/ops/index.ts';
 import { addKvCache } from '../src/passes/add-kv-cache.ts';
-import { simplify } from '../src/passes/simplify.ts';
 import { type PassRun, runPasses } from '../src/passes/run.ts';
+import { simplify } from '../src/passes/simplify.ts';
 
 const ids = [3, 14, 1, 5, 9, 2, 6];
 
 function wholeGraph(name: string): Graph {
-  const [, ...lines] = readFileSync(new URL(`passes/add-kv-cache.${name}.graph`, import.meta.url), 'utf8').split(/^====\n/m)[0]?.split('\n') ?? [];
+  const [, ...lines] =
+    readFileSync(new URL(`passes/add-kv-cache.${name}.graph`, import.meta.url), 'utf8')
+      .split(/^====\n/m)[0]
+      ?.split('\n') ?? [];
   return parseGraph(lines.join('\n'), ops);
 }
 
 /** The same numbers for the same path, spread over [-1, 1). */
 function weights(graph: Graph): (path: string) => NdArray {
-  const made = new Map(graph.weights.map(({ path, source }, w) => [path, ndArray(source.dims, Array.from({ length: count(source.dims) }, (_, i) => Math.sin((i + 1) * 12.9898 + w * 78.233) * 43758.5453 % 1))]));
+  const made = new Map(
+    graph.weights.map(({ path, source }, w) => [
+      path,
+      ndArray(
+        source.dims,
+        Array.from({ length: count(source.dims) }, (_, i) => (Math.sin((i + 1) * 12.9898 + w * 78.233) * 43758.5453) % 1),
+      ),
+    ]),
+  );
   return (path) => made.get(path) ?? ndArray([], []);
 }
 
@@ -34,10 +45,14 @@ interface State {
 }
 
 const emptyPast = (graph: Graph, batch: number): State['past'] =>
-  Object.fromEntries(graph.inputs.filter(({ name }) => name.startsWith('past_key_values.')).map(({ name, type }) => {
-    const dims = (type?.dims ?? []).map((size) => constantDims([size])?.[0] ?? (size.terms[0]?.powers[0]?.[0] === 'B' ? batch : 0));
-    return [name, ndArray(dims, [])];
-  }));
+  Object.fromEntries(
+    graph.inputs
+      .filter(({ name }) => name.startsWith('past_key_values.'))
+      .map(({ name, type }) => {
+        const dims = (type?.dims ?? []).map((size) => constantDims([size])?.[0] ?? (size.terms[0]?.powers[0]?.[0] === 'B' ? batch : 0));
+        return [name, ndArray(dims, [])];
+      }),
+  );
 
 /** Feeds a chunk of tokens for each row of the batch; 0 in `mask` is padding. */
 function advance(graph: Graph, state: State, tokens: readonly (readonly number[])[], mask: readonly (readonly number[])[]): { readonly logits: NdArray; readonly state: State } {
@@ -51,7 +66,11 @@ function advance(graph: Graph, state: State, tokens: readonly (readonly number[]
     ...state.past,
   };
   const results = evaluateGraph(graph, Object.fromEntries(graph.inputs.map(({ name }) => [name, given[name] ?? ndArray([], [])])), weights(graph));
-  const past = Object.fromEntries(Object.entries(results).filter(([name]) => name.startsWith('present.')).map(([name, array]) => [name.replace('present', 'past_key_values'), array]));
+  const past = Object.fromEntries(
+    Object.entries(results)
+      .filter(([name]) => name.startsWith('present.'))
+      .map(([name, array]) => [name.replace('present', 'past_key_values'), array]),
+  );
   return { logits: results['logits'] ?? ndArray([], []), state: { mask: all, past } };
 }
 
@@ -66,7 +85,8 @@ function inChunks(graph: Graph, sizes: readonly number[]): readonly NdArray[] {
   });
 }
 
-const whole = (graph: Graph, tokens: readonly number[]): NdArray => evaluateGraph(graph, { input_ids: ndArray([1, tokens.length], tokens, 'i64') }, weights(graph))['logits'] ?? ndArray([], []);
+const whole = (graph: Graph, tokens: readonly number[]): NdArray =>
+  evaluateGraph(graph, { input_ids: ndArray([1, tokens.length], tokens, 'i64') }, weights(graph))['logits'] ?? ndArray([], []);
 
 function expectClose(actual: NdArray, expected: NdArray): void {
   expect(actual.dims).toEqual(expected.dims);
@@ -89,11 +109,31 @@ for (const name of ['llama', 'latent', 'positions']) {
     const graph = wholeGraph(name);
     const stepped = await step(graph);
     const start: State = { mask: [[], []], past: emptyPast(stepped, 2) };
-    const prompt = advance(stepped, start, [[3, 14, 1, 5, 9], [0, 0, 7, 8, 9]], [[1, 1, 1, 1, 1], [0, 0, 1, 1, 1]]);
+    const prompt = advance(
+      stepped,
+      start,
+      [
+        [3, 14, 1, 5, 9],
+        [0, 0, 7, 8, 9],
+      ],
+      [
+        [1, 1, 1, 1, 1],
+        [0, 0, 1, 1, 1],
+      ],
+    );
     const next = advance(stepped, prompt.state, [[2], [4]], [[1], [1]]);
     const width = next.logits.dims[2] ?? 0;
-    const alone = [[3, 14, 1, 5, 9, 2], [7, 8, 9, 4]].map((tokens) => whole(graph, tokens).data.slice(-width));
-    expectClose(next.logits, ndArray([2, 1, width], alone.flatMap((row) => [...row])));
+    const alone = [
+      [3, 14, 1, 5, 9, 2],
+      [7, 8, 9, 4],
+    ].map((tokens) => whole(graph, tokens).data.slice(-width));
+    expectClose(
+      next.logits,
+      ndArray(
+        [2, 1, width],
+        alone.flatMap((row) => [...row]),
+      ),
+    );
   });
 
   test(`${name}: the last row alone is the last row of all`, async () => {
@@ -109,7 +149,12 @@ test('a step that restarts its positions is noticed', async () => {
   const graph = wholeGraph('llama');
   const stepped = await step(graph);
   const first = advance(stepped, { mask: [[]], past: emptyPast(stepped, 1) }, [ids.slice(0, 6)], [[1, 1, 1, 1, 1, 1]]);
-  const given = { ...first.state.past, input_ids: ndArray([1, 1], [6], 'i64'), attention_mask: ndArray([1, 7], Array(7).fill(1), 'i64'), position_ids: ndArray([1, 1], [0], 'i64') };
+  const given = {
+    ...first.state.past,
+    input_ids: ndArray([1, 1], [6], 'i64'),
+    attention_mask: ndArray([1, 7], Array(7).fill(1), 'i64'),
+    position_ids: ndArray([1, 1], [0], 'i64'),
+  };
   const wrong = evaluateGraph(stepped, given, weights(stepped))['logits'] ?? ndArray([], []);
   const right = whole(graph, ids);
   expect(() => expectClose(wrong, ndArray(wrong.dims, right.data.slice(-16)))).toThrow('relative error');

@@ -89,7 +89,8 @@ function row(ids: readonly number[]): Tensor {
 function cacheFeeds(session: Session, length: number): Record<string, Tensor> {
   const count = Array.from({ length }, (_, i) => i);
   const feeds: Record<string, Tensor> = { attention_mask: row(count.map(() => 1)), position_ids: row(count) };
-  for (const { name, dims } of session.inputs) if (name.startsWith('past_')) feeds[name] = { dtype: 'f32', dims: [1, Number(dims[1]), 0, Number(dims[3])], data: new Float32Array(0) };
+  for (const { name, dims } of session.inputs)
+    if (name.startsWith('past_')) feeds[name] = { dtype: 'f32', dims: [1, Number(dims[1]), 0, Number(dims[3])], data: new Float32Array(0) };
   return Object.fromEntries(session.inputs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : [])));
 }
 

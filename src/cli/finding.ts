@@ -6,7 +6,7 @@ import { InvalidArgumentError, Option } from 'commander';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
-import { loweringNames, type Target as Lowering } from '../targets/target.ts';
+import { type Target as Lowering, loweringNames } from '../targets/target.ts';
 import { setting, whole } from './command.ts';
 import { Refusal, WrongCall } from './exit.ts';
 import { packageFolder } from './package.ts';
@@ -38,13 +38,16 @@ export function targetOption(): Option {
 
 /** The option that picks the lowering of mixtures. */
 export function loweringOption(): Option {
-  return new Option('--lowering <NAME>', `how mixtures are lowered: ${loweringNames.join(', ')}; or two, for few tokens and for many (default: what costs least)`).argParser(wishOf);
+  return new Option('--lowering <NAME>', `how mixtures are lowered: ${loweringNames.join(', ')}; or two, for few tokens and for many (default: what costs least)`).argParser(
+    wishOf,
+  );
 }
 
 function wishOf(written: string): Wish {
   const names = written.split(',').map((one) => loweringNames.find((name) => name === one.trim()));
   const [few, many = few, ...others] = names;
-  if (!few || !many || names.includes(undefined) || others.length > 0) throw new InvalidArgumentError(`It is one of ${loweringNames.join(', ')}, or two of them with a comma between.`);
+  if (!few || !many || names.includes(undefined) || others.length > 0)
+    throw new InvalidArgumentError(`It is one of ${loweringNames.join(', ')}, or two of them with a comma between.`);
   return { few, many };
 }
 

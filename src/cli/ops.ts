@@ -2,11 +2,11 @@
 
 import { nearest } from '../diagnostics/suggest.ts';
 import type { Op } from '../graph/op.ts';
-import { firstSentence, signature } from './signature.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit } from './exit.ts';
 import { typeOf } from './passes.ts';
 import { type OutputOptions, printJson, printNext, table } from './print.ts';
+import { firstSentence, signature } from './signature.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Adds the command. */

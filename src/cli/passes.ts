@@ -2,11 +2,11 @@
 
 import { nearest } from '../diagnostics/suggest.ts';
 import type { AttrSpec } from '../graph/op.ts';
-import { spellDefault } from './signature.ts';
 import type { Pass } from '../passes/pass.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit, WrongCall } from './exit.ts';
 import { type OutputOptions, printJson, printNext, table } from './print.ts';
+import { spellDefault } from './signature.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Adds the command. */

@@ -5,7 +5,9 @@ import type { AttrSpec, Op } from '../graph/op.ts';
 /** How it is called: `softmax(x, axis: -1)`; `?` marks what may be left out, brackets what only the compiler uses. */
 export function signature(op: Op): string {
   const inputs = op.inputs.map((port) => (port.endsWith('*') ? `[${port.slice(0, -1)}, …]` : port));
-  const settings = Object.entries(op.attrs).filter(([name]) => op.call === null || name !== 'path').map(([name, spec]) => setting(name, spec));
+  const settings = Object.entries(op.attrs)
+    .filter(([name]) => op.call === null || name !== 'path')
+    .map(([name, spec]) => setting(name, spec));
   const call = `${op.call ?? op.name}(${[...inputs, ...settings].join(', ')})`;
   return op.call === null ? `[${call}]` : call;
 }

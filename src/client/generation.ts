@@ -37,7 +37,15 @@ export function generateOptions({ stop, context, active }: Decoder): Omit<Option
         docs: ['Picks the next token of the logits of the last position; the largest where left out.'],
       },
       ...(active
-        ? [{ name: 'active', type: 'number', hasQuestionToken: true, isReadonly: true, docs: [`How many experts a token picks, 1 to ${active.most}; ${active.usual} where left out.`] }]
+        ? [
+            {
+              name: 'active',
+              type: 'number',
+              hasQuestionToken: true,
+              isReadonly: true,
+              docs: [`How many experts a token picks, 1 to ${active.most}; ${active.usual} where left out.`],
+            },
+          ]
         : []),
     ],
   };

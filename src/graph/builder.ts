@@ -1,7 +1,7 @@
 /** Builds a graph node by node; types are inferred by each op's own rule. */
 
-import { constant } from './constant.ts';
 import { Bug } from '../diagnostics/bug.ts';
+import { constant } from './constant.ts';
 import { type Graph, type Node, type Output, type Value, value, type Weight } from './graph.ts';
 import type { NdArray } from './nd-array.ts';
 import type { Attr, Builder, Op } from './op.ts';
@@ -10,11 +10,23 @@ import type { TensorType } from './type.ts';
 /** A builder that also takes nodes as they are, and ends in a graph. */
 export interface GraphBuilder extends Builder {
   /** A node of ONNX with these results; absent types are not known. */
-  foreign(op: Op, inputs: readonly (Value | undefined)[], attrs: Readonly<Record<string, Attr>>, outputs: readonly { readonly name: string; readonly type?: TensorType }[], bodies?: Node['bodies']): readonly Value[];
+  foreign(
+    op: Op,
+    inputs: readonly (Value | undefined)[],
+    attrs: Readonly<Record<string, Attr>>,
+    outputs: readonly { readonly name: string; readonly type?: TensorType }[],
+    bodies?: Node['bodies'],
+  ): readonly Value[];
   /** Appends a finished node. */
   push(node: Node): void;
   readonly nodes: readonly Node[];
-  finish(rest: { readonly name: string; readonly doc?: string; readonly inputs: readonly Value[]; readonly outputs: readonly Output[]; readonly weights: readonly Weight[] }): Graph;
+  finish(rest: {
+    readonly name: string;
+    readonly doc?: string;
+    readonly inputs: readonly Value[];
+    readonly outputs: readonly Output[];
+    readonly weights: readonly Weight[];
+  }): Graph;
 }
 
 /** An empty builder. Names of new values start with `prefix` where none is given. */
@@ -22,10 +34,21 @@ export function graphBuilder(prefix = ''): GraphBuilder {
   const nodes: Node[] = [];
   const add: Builder['add'] = (op, inputs, attrs = {}, options = {}) => {
     const settings = withDefaults(op, attrs);
-    const types = op.type(inputs.map((one) => one?.type), settings);
+    const types = op.type(
+      inputs.map((one) => one?.type),
+      settings,
+    );
     const base = options.name ?? prefix + op.name;
     const outputs = types.map((type, i) => value(types.length === 1 ? base : `${base}.${resultName(op, i)}`, type));
-    nodes.push({ op, inputs, outputs, attrs: settings, ...(options.bodies ? { bodies: options.bodies } : {}), ...(options.span ? { span: options.span } : {}), ...(options.unit ? { unit: options.unit } : {}) });
+    nodes.push({
+      op,
+      inputs,
+      outputs,
+      attrs: settings,
+      ...(options.bodies ? { bodies: options.bodies } : {}),
+      ...(options.span ? { span: options.span } : {}),
+      ...(options.unit ? { unit: options.unit } : {}),
+    });
     return outputs;
   };
   const one: Builder['one'] = (op, inputs, attrs, name) => {

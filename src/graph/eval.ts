@@ -48,7 +48,10 @@ function run(graph: Graph, given: readonly NdArray[], state: State): Readonly<Re
 /** The graphs inside a node; each run sees what is around it and leaves nothing behind. */
 function bodiesOf({ bodies = {} }: Node, { held, names }: State): Readonly<Record<string, EvalBody>> {
   return Object.fromEntries(
-    Object.entries(bodies).map(([name, body]) => [name, { inputs: body.inputs.map((input) => input.name), run: (inputs) => run(body, inputs, { held: new Map(held), names: new Map(names) }) }]),
+    Object.entries(bodies).map(([name, body]) => [
+      name,
+      { inputs: body.inputs.map((input) => input.name), run: (inputs) => run(body, inputs, { held: new Map(held), names: new Map(names) }) },
+    ]),
   );
 }
 

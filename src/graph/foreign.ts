@@ -13,7 +13,20 @@ export function foreign(type: string, domain = ''): Op {
   const refuse = (): never => {
     throw new Bug(`${key} is a node of ONNX: only a runtime knows what it does`);
   };
-  const op: Op = { name: `onnx.${key}`, call: null, doc: `${key} of ONNX.`, inputs: ['inputs*'], outputs: ['outputs*'], attrs: {}, foreign: { domain, type }, type: refuse, eval: refuse, grad: 'none', lower: refuse, samples: [] };
+  const op: Op = {
+    name: `onnx.${key}`,
+    call: null,
+    doc: `${key} of ONNX.`,
+    inputs: ['inputs*'],
+    outputs: ['outputs*'],
+    attrs: {},
+    foreign: { domain, type },
+    type: refuse,
+    eval: refuse,
+    grad: 'none',
+    lower: refuse,
+    samples: [],
+  };
   known.set(key, op);
   return op;
 }

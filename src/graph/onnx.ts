@@ -32,11 +32,89 @@ export const floats = (values: readonly number[]): Floats => ({ kind: 'floats', 
 
 /** Ops of ai.onnx that lowerings use; each is a method taking its inputs, then its attributes. */
 export type OnnxName =
-  | 'Abs' | 'Add' | 'And' | 'ArgMax' | 'Cast' | 'Ceil' | 'Clip' | 'Concat' | 'ConstantOfShape' | 'Conv' | 'Cos' | 'CumSum' | 'Div' | 'Equal' | 'Erf' | 'Exp' | 'Expand'
-  | 'Floor' | 'Gather' | 'GatherElements' | 'GatherND' | 'Gelu' | 'Gemm' | 'Greater' | 'GreaterOrEqual' | 'Identity' | 'If' | 'LayerNormalization' | 'Less' | 'LessOrEqual' | 'Log' | 'LogSoftmax' | 'Loop'
-  | 'MatMul' | 'Max' | 'Min' | 'Mod' | 'Mul' | 'Neg' | 'NonZero' | 'Not' | 'OneHot' | 'Or' | 'Pad' | 'Pow' | 'RMSNormalization' | 'Range' | 'Reciprocal' | 'ReduceMax' | 'ReduceMean' | 'ReduceMin' | 'ReduceProd' | 'ReduceSum'
-  | 'Relu' | 'Reshape' | 'RotaryEmbedding' | 'Attention' | 'ScatterElements' | 'ScatterND' | 'Shape' | 'Sigmoid' | 'Sin' | 'Slice' | 'Softmax' | 'Softplus' | 'Split' | 'Sqrt' | 'Squeeze' | 'Sub' | 'Tanh' | 'Tile'
-  | 'TopK' | 'Transpose' | 'Trilu' | 'Unsqueeze' | 'Where' | 'Xor' | 'Size' | 'Sum' | 'Einsum' | 'IsNaN' | 'Sign' | 'Swish';
+  | 'Abs'
+  | 'Add'
+  | 'And'
+  | 'ArgMax'
+  | 'Cast'
+  | 'Ceil'
+  | 'Clip'
+  | 'Concat'
+  | 'ConstantOfShape'
+  | 'Conv'
+  | 'Cos'
+  | 'CumSum'
+  | 'Div'
+  | 'Equal'
+  | 'Erf'
+  | 'Exp'
+  | 'Expand'
+  | 'Floor'
+  | 'Gather'
+  | 'GatherElements'
+  | 'GatherND'
+  | 'Gelu'
+  | 'Gemm'
+  | 'Greater'
+  | 'GreaterOrEqual'
+  | 'Identity'
+  | 'If'
+  | 'LayerNormalization'
+  | 'Less'
+  | 'LessOrEqual'
+  | 'Log'
+  | 'LogSoftmax'
+  | 'Loop'
+  | 'MatMul'
+  | 'Max'
+  | 'Min'
+  | 'Mod'
+  | 'Mul'
+  | 'Neg'
+  | 'NonZero'
+  | 'Not'
+  | 'OneHot'
+  | 'Or'
+  | 'Pad'
+  | 'Pow'
+  | 'RMSNormalization'
+  | 'Range'
+  | 'Reciprocal'
+  | 'ReduceMax'
+  | 'ReduceMean'
+  | 'ReduceMin'
+  | 'ReduceProd'
+  | 'ReduceSum'
+  | 'Relu'
+  | 'Reshape'
+  | 'RotaryEmbedding'
+  | 'Attention'
+  | 'ScatterElements'
+  | 'ScatterND'
+  | 'Shape'
+  | 'Sigmoid'
+  | 'Sin'
+  | 'Slice'
+  | 'Softmax'
+  | 'Softplus'
+  | 'Split'
+  | 'Sqrt'
+  | 'Squeeze'
+  | 'Sub'
+  | 'Tanh'
+  | 'Tile'
+  | 'TopK'
+  | 'Transpose'
+  | 'Trilu'
+  | 'Unsqueeze'
+  | 'Where'
+  | 'Xor'
+  | 'Size'
+  | 'Sum'
+  | 'Einsum'
+  | 'IsNaN'
+  | 'Sign'
+  | 'Swish';
 
 /** onnx.Mul(x, onnx.Sigmoid(x)): values first, an attributes object last. Single results; `all` gives several. */
 export type OnnxMethods = { readonly [N in OnnxName]: (...args: readonly (Value | undefined | ForeignAttrs)[]) => Value };
@@ -46,7 +124,13 @@ export interface Onnx extends OnnxMethods {
   /** The operator set in force. */
   readonly opset: number;
   /** A node of any domain with `outputs` results. */
-  all(type: string, inputs: readonly (Value | undefined)[], attrs: ForeignAttrs, outputs: number, options?: { readonly domain?: string; readonly bodies?: Readonly<Record<string, Graph>> }): readonly Value[];
+  all(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attrs: ForeignAttrs,
+    outputs: number,
+    options?: { readonly domain?: string; readonly bodies?: Readonly<Record<string, Graph>> },
+  ): readonly Value[];
   /** A constant scalar; f32 where no element type is given. */
   scalar(value: number, dtype?: DType): Value;
   /** A constant i64 vector. */

@@ -71,7 +71,12 @@ export interface EvalBody {
 /** Applies ops while a graph is being built: used by gradients and by passes. */
 export interface Builder {
   /** Adds a node; types are inferred by the op's rule. */
-  add(op: Op, inputs: readonly (Value | undefined)[], attrs?: Readonly<Record<string, Attr>>, options?: { readonly name?: string; readonly span?: Node['span']; readonly bodies?: Node['bodies']; readonly unit?: Node['unit'] }): readonly Value[];
+  add(
+    op: Op,
+    inputs: readonly (Value | undefined)[],
+    attrs?: Readonly<Record<string, Attr>>,
+    options?: { readonly name?: string; readonly span?: Node['span']; readonly bodies?: Node['bodies']; readonly unit?: Node['unit'] },
+  ): readonly Value[];
   /** Adds a node with one result. */
   one(op: Op, inputs: readonly (Value | undefined)[], attrs?: Readonly<Record<string, Attr>>, name?: string): Value;
   /** A constant of the graph. */
@@ -94,7 +99,14 @@ export interface OpSpec<P extends readonly string[], A extends Readonly<Record<s
   /** Plain reference in f64. `absent` for ops that only a lowering gives a meaning. */
   eval(args: Args<P, NdArray>, attrs: Attrs<A>, context: EvalContext): NdArray | readonly NdArray[];
   /** Gradients of the differentiable inputs, by port name, from the results `y` and their gradients `dy`; or 'none'. */
-  readonly grad: 'none' | ((args: Args<P, Value>, attrs: Attrs<A>, results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] }, build: Builder) => Readonly<Record<string, Value | readonly Value[] | undefined>>);
+  readonly grad:
+    | 'none'
+    | ((
+        args: Args<P, Value>,
+        attrs: Attrs<A>,
+        results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] },
+        build: Builder,
+      ) => Readonly<Record<string, Value | readonly Value[] | undefined>>);
   /** Standard ONNX ops with the same meaning, on every target. */
   lower(args: Args<P, Value>, onnx: Onnx, attrs: Attrs<A>, results: readonly Value[]): Value | readonly Value[];
   /** Shapes to try: feeds for the conformance table. */
@@ -121,7 +133,14 @@ export interface Op {
   readonly foreign?: { readonly domain: string; readonly type: string };
   readonly type: (inputs: readonly (TensorType | undefined)[], attrs: Node['attrs']) => readonly TensorType[];
   readonly eval: (inputs: readonly (NdArray | undefined)[], attrs: Node['attrs'], context: EvalContext) => readonly NdArray[];
-  readonly grad: 'none' | ((inputs: readonly (Value | undefined)[], attrs: Node['attrs'], results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] }, build: Builder) => readonly (Value | undefined)[]);
+  readonly grad:
+    | 'none'
+    | ((
+        inputs: readonly (Value | undefined)[],
+        attrs: Node['attrs'],
+        results: { readonly y: readonly Value[]; readonly dy: readonly (Value | undefined)[] },
+        build: Builder,
+      ) => readonly (Value | undefined)[]);
   readonly lower: (inputs: readonly (Value | undefined)[], onnx: Onnx, attrs: Node['attrs'], results: readonly Value[]) => readonly Value[];
   readonly samples: readonly Sample[];
 }
@@ -132,7 +151,11 @@ export function gather<T>(ports: readonly string[], inputs: readonly (T | undefi
 }
 
 /** Makes an op of its definition. The casts here are the one place where typed definitions become tables. */
-export function defineOp<const P extends readonly string[], const A extends Readonly<Record<string, AttrSpec>> = Record<never, never>, const O extends readonly string[] = readonly ['y']>(spec: OpSpec<P, A, O>): Op {
+export function defineOp<
+  const P extends readonly string[],
+  const A extends Readonly<Record<string, AttrSpec>> = Record<never, never>,
+  const O extends readonly string[] = readonly ['y'],
+>(spec: OpSpec<P, A, O>): Op {
   const named = <T>(inputs: readonly (T | undefined)[]): Args<P, T> => gather(spec.inputs, inputs) as Args<P, T>;
   const settings = (attrs: Node['attrs']): Attrs<A> => attrs as Attrs<A>;
   const list = <T>(result: T | readonly T[]): readonly T[] => (Array.isArray(result) ? result : [result as T]);

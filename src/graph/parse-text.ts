@@ -15,7 +15,10 @@ import { constantDims, type TensorType } from './type.ts';
 
 /** Reads what `printGraph` wrote. Result types may be left out where the op's rule infers them. */
 export function parseGraph(text: string, ops: ReadonlyMap<string, Op>): Graph {
-  const lines = text.split('\n').map((line, i) => ({ text: line.trim(), indent: line.length - line.trimStart().length, number: i + 1 })).filter((line) => line.text !== '');
+  const lines = text
+    .split('\n')
+    .map((line, i) => ({ text: line.trim(), indent: line.length - line.trimStart().length, number: i + 1 }))
+    .filter((line) => line.text !== '');
   const cursor: Cursor = { lines, next: 0, ops };
   const graph = readGraph(cursor, new Map(), 'graph');
   const rest = lines[cursor.next];
@@ -124,7 +127,13 @@ function readNode(cursor: Cursor, scope: Scope, define: (one: Value) => Value): 
   const bodies: Record<string, Graph> = {};
   for (let found = cursor.lines[cursor.next]; found && found.indent > indent; found = cursor.lines[cursor.next]) bodies[bodyName(cursor)] = readGraph(cursor, scope, 'body');
   const settings = withDefaults(op, attrs);
-  const inferred = results.every(({ type }) => type) || op.foreign ? [] : op.type(inputs.map((one) => one?.type), settings);
+  const inferred =
+    results.every(({ type }) => type) || op.foreign
+      ? []
+      : op.type(
+          inputs.map((one) => one?.type),
+          settings,
+        );
   const outputs = results.map((one, i) => define(one.type || !inferred[i] ? one : value(one.name, inferred[i])));
   return { op, inputs, outputs, attrs: settings, ...(Object.keys(bodies).length > 0 ? { bodies } : {}) };
 }

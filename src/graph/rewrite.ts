@@ -76,6 +76,11 @@ function keep(node: Node, build: GraphBuilder, retype: boolean): readonly Value[
     return node.outputs;
   }
   const [first] = node.outputs;
-  const results = build.add(node.op, node.inputs, node.attrs, { ...(first ? { name: first.name } : {}), ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}), ...(node.unit ? { unit: node.unit } : {}) });
+  const results = build.add(node.op, node.inputs, node.attrs, {
+    ...(first ? { name: first.name } : {}),
+    ...(node.span ? { span: node.span } : {}),
+    ...(node.bodies ? { bodies: node.bodies } : {}),
+    ...(node.unit ? { unit: node.unit } : {}),
+  });
   return results;
 }

@@ -3,7 +3,7 @@
 import type { LineReader } from './line-reader.ts';
 import type { NdArray } from './nd-array.ts';
 import type { Arithmetic, Source } from './source.ts';
-import { constantDims, type DType, sameDims, showType, tensor, type TensorType } from './type.ts';
+import { constantDims, type DType, sameDims, showType, type TensorType, tensor } from './type.ts';
 
 /** How arrays and numbers are written, decided by the printer of the graph. */
 export interface SourcePrinter {
@@ -83,7 +83,14 @@ function readCall(word: (typeof words)[number], line: LineReader, sized: (type: 
     line.accept(',');
     const given = readSettings(line);
     const { value } = given.numbers;
-    return { kind: 'random', path: given.path ?? path, seed: given.numbers['seed'] ?? 0, deviation: given.numbers['deviation'] ?? 0, ...(value === undefined ? {} : { value }), ...own };
+    return {
+      kind: 'random',
+      path: given.path ?? path,
+      seed: given.numbers['seed'] ?? 0,
+      deviation: given.numbers['deviation'] ?? 0,
+      ...(value === undefined ? {} : { value }),
+      ...own,
+    };
   }
   if (word === 'concat') {
     const of = line.list('[', ']', () => readSource(line));

@@ -29,7 +29,9 @@ interface Printer {
 function lines(graph: Graph, title: string, indent: string, printer: Printer): readonly string[] {
   const inner = `${indent}  `;
   const inputs = graph.inputs.map((input) => typed(input, printer)).join(', ');
-  const outputs = graph.outputs.map(({ name, value }) => (nameOf(value, printer) === name ? quoteName(name) : `${quoteName(name)} = ${quoteName(nameOf(value, printer))}`)).join(', ');
+  const outputs = graph.outputs
+    .map(({ name, value }) => (nameOf(value, printer) === name ? quoteName(name) : `${quoteName(name)} = ${quoteName(nameOf(value, printer))}`))
+    .join(', ');
   return [
     ...(graph.doc === undefined ? [] : graph.doc.split('\n').map((line) => `${indent}/// ${line}`.trimEnd())),
     `${indent}${title}(${inputs}) -> (${outputs})`,

@@ -1,6 +1,6 @@
 /** Types of values in a graph: an element type and symbolic dims. */
 
-import { type Dim, type DimLike, constant, dim, same, show } from './dim.ts';
+import { constant, type Dim, type DimLike, dim, same, show } from './dim.ts';
 
 /** Element types, by their names in the language. */
 export const dtypes = ['f32', 'f16', 'bf16', 'f64', 'i64', 'i32', 'i16', 'i8', 'u8', 'u16', 'u32', 'u64', 'bool', 'string'] as const;
@@ -52,5 +52,18 @@ export function constantDims(dims: readonly Dim[]): readonly number[] | undefine
 
 /** Bytes of one element; 0 for strings. */
 export const bytesOf: Readonly<Record<DType, number>> = {
-  f32: 4, f16: 2, bf16: 2, f64: 8, i64: 8, i32: 4, i16: 2, i8: 1, u8: 1, u16: 2, u32: 4, u64: 8, bool: 1, string: 0,
+  f32: 4,
+  f16: 2,
+  bf16: 2,
+  f64: 8,
+  i64: 8,
+  i32: 4,
+  i16: 2,
+  i8: 1,
+  u8: 1,
+  u16: 2,
+  u32: 4,
+  u64: 8,
+  bool: 1,
+  string: 0,
 };

@@ -9,14 +9,24 @@ import { constantDims, sameType, showType, type TensorType } from './type.ts';
 /** Throws a `Bug` with the graph's text unless every value is defined once and before its uses, names of inputs and outputs are unique, weights are what their sources yield, and types are what the ops' rules say. */
 export function verifyGraph(graph: Graph, after?: string): void {
   const [fault] = faultsOf(graph, new Set());
-  if (fault !== undefined) throw new Bug(`the graph ${graph.name} does not hold together${after === undefined ? '' : ` after ${after}`}: ${fault}`, printGraph(graph, { longest: 64 }));
+  if (fault !== undefined)
+    throw new Bug(`the graph ${graph.name} does not hold together${after === undefined ? '' : ` after ${after}`}: ${fault}`, printGraph(graph, { longest: 64 }));
 }
 
 function* faultsOf(graph: Graph, outer: ReadonlySet<Value>): Iterable<string> {
   const defined = new Set(outer);
-  yield* repeated('inputs', graph.inputs.map(({ name }) => name));
-  yield* repeated('outputs', graph.outputs.map(({ name }) => name));
-  yield* repeated('weights', graph.weights.map(({ path }) => path));
+  yield* repeated(
+    'inputs',
+    graph.inputs.map(({ name }) => name),
+  );
+  yield* repeated(
+    'outputs',
+    graph.outputs.map(({ name }) => name),
+  );
+  yield* repeated(
+    'weights',
+    graph.weights.map(({ path }) => path),
+  );
   for (const one of [...graph.inputs, ...graph.weights.map(({ value }) => value)]) yield* define(one, defined);
   for (const { value, path, source } of graph.weights) {
     const dims = value.type && constantDims(value.type.dims);
@@ -55,7 +65,8 @@ function* typeFaults(node: Node, name: string): Iterable<string> {
   if (expected.length !== node.outputs.length) yield `${name} = ${node.op.name}(…) has ${node.outputs.length} results, its rule says ${expected.length}`;
   for (const [i, output] of node.outputs.entries()) {
     const type = expected[i];
-    if (type && !(output.type && sameType(output.type, type))) yield `${output.name} is ${output.type ? showType(output.type) : 'of no type'}, the rule of ${node.op.name} says ${showType(type)}`;
+    if (type && !(output.type && sameType(output.type, type)))
+      yield `${output.name} is ${output.type ? showType(output.type) : 'of no type'}, the rule of ${node.op.name} says ${showType(type)}`;
   }
 }
 
@@ -63,7 +74,10 @@ function* typeFaults(node: Node, name: string): Iterable<string> {
 function inferred(node: Node): readonly TensorType[] | string {
   if (node.inputs.some((one) => one && !one.type)) return 'an input has no type';
   try {
-    return node.op.type(node.inputs.map((one) => one?.type), node.attrs);
+    return node.op.type(
+      node.inputs.map((one) => one?.type),
+      node.attrs,
+    );
   } catch (fault) {
     if (fault instanceof TypeFault) return `${fault.code} ${JSON.stringify(fault.holes)}`;
     throw fault;

@@ -37,7 +37,14 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   if (!perToken(env, mixture, tensors[0]?.type, expert.type)) return poison;
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
-  const attrs = withDefaults(opNamed('mixture'), { n: mixture.count, result: expert.type.dims, dtype: expert.type.dtype, names, router: router.name, counts: mixture.experts.map((run) => constant(run.count) ?? 0) });
+  const attrs = withDefaults(opNamed('mixture'), {
+    n: mixture.count,
+    result: expert.type.dims,
+    dtype: expert.type.dtype,
+    names,
+    router: router.name,
+    counts: mixture.experts.map((run) => constant(run.count) ?? 0),
+  });
   const graphs = Object.fromEntries([['router', router.graph], ...bodies.flatMap((body, i) => (body ? [[i === 0 ? 'expert' : `expert${i}`, body.graph] as const] : []))]);
   const node: Node = { op: opNamed('mixture'), inputs: [...tensors.map((one) => one.value), ...lifted], outputs: [result], attrs, bodies: graphs, span };
   frame.build.nodes.push(node);
@@ -136,7 +143,12 @@ function picksAmong(env: Env, mixture: Mixture, build: Build, experts: TensorThi
   const scored = last?.inputs[0]?.type?.dims.at(-1);
   const [scores, count] = [scored && constant(scored), constant(mixture.count)];
   if (scores === undefined || count === undefined || scores === count) return true;
-  fault(env, 'router-scores-others', { scores, experts: count }, { at: mixture.span, related: last?.span ? [{ span: last.span, text: `picks among ${scores}` }] : [{ span, text: 'applied here' }] });
+  fault(
+    env,
+    'router-scores-others',
+    { scores, experts: count },
+    { at: mixture.span, related: last?.span ? [{ span: last.span, text: `picks among ${scores}` }] : [{ span, text: 'applied here' }] },
+  );
   return false;
 }
 

@@ -13,7 +13,9 @@ const unlowered = (): never => {
 
 /** The bodies of experts, in the order of their numbers: `expert`, `expert1`, … */
 export function expertNames(bodies: Readonly<Record<string, unknown>>): readonly string[] {
-  return Object.keys(bodies).filter((name) => /^expert\d*$/.test(name)).sort((a, b) => Number(a.slice(6) || 0) - Number(b.slice(6) || 0));
+  return Object.keys(bodies)
+    .filter((name) => /^expert\d*$/.test(name))
+    .sort((a, b) => Number(a.slice(6) || 0) - Number(b.slice(6) || 0));
 }
 
 /** Row `i` of the first axis. */

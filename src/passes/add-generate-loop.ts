@@ -70,7 +70,15 @@ export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): G
   const { body, invariant } = loopBody(step, caches, given);
   for (const node of invariant) build.push(node);
   const states = [start.ids, start.mask, start.positions, start.finished, start.seen, ...start.caches];
-  const types = [undefined, undefined, undefined, typeOf('bool', ['batch_size']), undefined, ...caches.map(({ past: one }) => typeOf(one.type?.dtype ?? 'f32', cacheDims(one, 'present_sequence_length'))), typeOf('i64', ['steps_run', 'batch_size'])];
+  const types = [
+    undefined,
+    undefined,
+    undefined,
+    typeOf('bool', ['batch_size']),
+    undefined,
+    ...caches.map(({ past: one }) => typeOf(one.type?.dtype ?? 'f32', cacheDims(one, 'present_sequence_length'))),
+    typeOf('i64', ['steps_run', 'batch_size']),
+  ];
   const going = build.constant(ndArray([], [1], 'bool'), 'generate/going');
   const results = emit.several('Loop', [given.limit, going, ...states], {}, types, { body });
   const [, , , finished, , ...rest] = results;
@@ -168,7 +176,10 @@ function loopBody(step: Graph, caches: readonly Cache[], given: Given): { readon
   const token = nextToken(emit, of(logits), seen, finished, iteration, given);
   const column = emit('Unsqueeze', [token, emit.ints(1)], {}, typeOf('i64', ['batch_size', 1]));
   const ones = emit('Add', [emit('Mul', [column, emit.int(0)]), emit.int(1)]);
-  const stopped = emit('Greater', [emit('ReduceSum', [emit('Cast', [emit('Equal', [column, emit('Unsqueeze', [given.stops, emit.ints(0)])])], { to: 7 }), emit.ints(1)], { keepdims: 0 }), emit.int(0)]);
+  const stopped = emit('Greater', [
+    emit('ReduceSum', [emit('Cast', [emit('Equal', [column, emit('Unsqueeze', [given.stops, emit.ints(0)])])], { to: 7 }), emit.ints(1)], { keepdims: 0 }),
+    emit.int(0),
+  ]);
   const nowFinished = emit('Or', [finished, stopped], {}, typeOf('bool', ['batch_size']));
   const unfinished = emit('ReduceSum', [emit('Cast', [emit('Not', [nowFinished])], { to: 7 }), emit.ints(0)], { keepdims: 0 });
   const lastPosition = emit('Slice', [positions, emit.ints(-1), emit.ints(2 ** 31 - 1), emit.ints(1)]);
@@ -182,7 +193,12 @@ function loopBody(step: Graph, caches: readonly Cache[], given: Given): { readon
     ...presents,
     token,
   ];
-  const body = build.finish({ name: 'step', inputs: [iteration, going, ids, mask, positions, finished, seen, ...past], outputs: results.map((held, i) => output(`${held.name}.${i}`, held)), weights: [] });
+  const body = build.finish({
+    name: 'step',
+    inputs: [iteration, going, ids, mask, positions, finished, seen, ...past],
+    outputs: results.map((held, i) => output(`${held.name}.${i}`, held)),
+    weights: [],
+  });
   return { body, invariant };
 }
 

@@ -57,7 +57,9 @@ function faultOf(node: Node, rows: string): readonly Diagnostic[] {
   const why = whyNotStepped(node, rowsOf(rows));
   if (why === undefined) return [];
   const counted = node.op.name === 'range';
-  return [diagnose('cannot-step', { name: nameOf(node), why }, { ...(node.span ? { at: node.span } : {}), ...(counted ? { fixes: [{ text: `write \`positions(${rows})\`` }] } : {}) })];
+  return [
+    diagnose('cannot-step', { name: nameOf(node), why }, { ...(node.span ? { at: node.span } : {}), ...(counted ? { fixes: [{ text: `write \`positions(${rows})\`` }] } : {}) }),
+  ];
 }
 
 /** The step graph; with positions for each sequence where that fits, else for the batch. */

@@ -5,9 +5,9 @@ import type { GraphBuilder } from '../graph/builder.ts';
 import { dim } from '../graph/dim.ts';
 import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import { rewriteNodes } from '../graph/rewrite.ts';
-import { split } from '../ops/join.ts';
 import { add, mul } from '../ops/elementwise.ts';
 import { one_hot } from '../ops/gather.ts';
+import { split } from '../ops/join.ts';
 import { sum } from '../ops/reduce.ts';
 import { expertNames } from '../ops/routing.ts';
 import { permute, unsqueeze } from '../ops/shape.ts';
@@ -82,7 +82,12 @@ function inline(body: Graph, given: readonly (Value | undefined)[], build: Graph
   });
   const of = (one: Value): Value => became.get(one) ?? one;
   for (const node of body.nodes) {
-    const results = build.add(node.op, node.inputs.map((one) => one && of(one)), node.attrs, { name: `${name}/${node.op.name}`, ...(node.span ? { span: node.span } : {}) });
+    const results = build.add(
+      node.op,
+      node.inputs.map((one) => one && of(one)),
+      node.attrs,
+      { name: `${name}/${node.op.name}`, ...(node.span ? { span: node.span } : {}) },
+    );
     node.outputs.forEach((old, i) => became.set(old, results[i] ?? old));
   }
   const [output] = body.outputs;

@@ -25,7 +25,8 @@ export function withCaches(graph: Graph): Graph {
     }
     const [q, k, v, ...masks] = node.inputs;
     const path = node.outputs[0]?.name ?? node.op.name;
-    const keep = (one: Value | undefined, name: string): Value | undefined => (one && !cached.has(one) ? build.one(cache, [one], { axis: -2, path: `${path}/${name}` }, `${path}.${name}`) : one);
+    const keep = (one: Value | undefined, name: string): Value | undefined =>
+      one && !cached.has(one) ? build.one(cache, [one], { axis: -2, path: `${path}/${name}` }, `${path}.${name}`) : one;
     const [keys, values] = [keep(k, 'key'), keep(v, 'value')];
     if (keys === k && values === v) return undefined;
     return rebuild(build, node, { inputs: [q, keys, values, ...masks] });

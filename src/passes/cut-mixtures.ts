@@ -11,9 +11,9 @@ import { mul } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { expertNames } from '../ops/routing.ts';
 import { permute, unsqueeze } from '../ops/shape.ts';
+import { emitSegments, type Routing } from './emit-segments.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { type Expert, expertOf, inSlots, NotPerToken, stagesOf } from './segments.ts';
-import { emitSegments, type Routing } from './emit-segments.ts';
 
 /** The graph with every mixture cut. What cannot be cut is reported and stays. */
 export function cutMixtures(graph: Graph, report: PassContext['report']): Graph {
@@ -23,7 +23,13 @@ export function cutMixtures(graph: Graph, report: PassContext['report']): Graph 
       return [cut(node, build)];
     } catch (fault) {
       if (!(fault instanceof NotPerToken)) throw fault;
-      report(diagnose('expert-not-per-token', { name: node.outputs[0]?.name ?? 'mixture', why: fault.message }, fault.node.span ?? node.span ? { at: fault.node.span ?? (node.span as NonNullable<Node['span']>) } : {}));
+      report(
+        diagnose(
+          'expert-not-per-token',
+          { name: node.outputs[0]?.name ?? 'mixture', why: fault.message },
+          (fault.node.span ?? node.span) ? { at: fault.node.span ?? (node.span as NonNullable<Node['span']>) } : {},
+        ),
+      );
       return undefined;
     }
   });
@@ -38,7 +44,13 @@ function cut(node: Node, build: GraphBuilder): Value {
   const routed = inline(router, args, build, unitOf(node, router, result.name));
   const experts = routed.get('experts');
   if (!experts?.type) throw new Bug('a router without experts');
-  const routing: Routing = { experts, weights: routed.get('weights'), n: constant(node.attrs['n'] as Dim) ?? 0, lead: experts.type.dims.slice(0, -1), slots: experts.type.dims.at(-1) ?? dim(1) };
+  const routing: Routing = {
+    experts,
+    weights: routed.get('weights'),
+    n: constant(node.attrs['n'] as Dim) ?? 0,
+    lead: experts.type.dims.slice(0, -1),
+    slots: experts.type.dims.at(-1) ?? dim(1),
+  };
   const names = expertNames(node.bodies ?? {});
   const made = expertsOf(node, names, args, routed, routing, build);
   const [only] = made;
@@ -128,7 +140,12 @@ function inline(body: Graph, args: readonly Value[], build: GraphBuilder, unit: 
   for (const node of body.nodes) {
     const [only] = node.outputs;
     const name = only && results.has(only) ? `${unit.path}.${results.get(only)}` : (only?.name ?? node.op.name);
-    const made = build.add(node.op, node.inputs.map((one) => one && of(one)), node.attrs, { name, unit, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) });
+    const made = build.add(
+      node.op,
+      node.inputs.map((one) => one && of(one)),
+      node.attrs,
+      { name, unit, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) },
+    );
     node.outputs.forEach((old, i) => became.set(old, present(made[i])));
   }
   return new Map(body.outputs.map(({ name, value }) => [name, of(value)]));

@@ -16,7 +16,9 @@ export function removeDead(graph: Graph): Graph {
     for (const body of Object.values(bodies ?? {})) readBy(body, live);
   }
   const weights = graph.weights.filter(({ value }) => live.has(value));
-  return kept.length === graph.nodes.length && weights.length === graph.weights.length && kept.every((node, i) => node === graph.nodes[kept.length - 1 - i]) ? graph : { ...graph, nodes: kept.reverse(), weights };
+  return kept.length === graph.nodes.length && weights.length === graph.weights.length && kept.every((node, i) => node === graph.nodes[kept.length - 1 - i])
+    ? graph
+    : { ...graph, nodes: kept.reverse(), weights };
 }
 
 /** Adds every value a body reads; those it defines itself do no harm. */

@@ -7,14 +7,20 @@ import { foreign } from '../graph/foreign.ts';
 import { type Graph, type Output, type Value, value } from '../graph/graph.ts';
 import { ndArray, scalar } from '../graph/nd-array.ts';
 import type { ForeignAttrs } from '../graph/onnx.ts';
-import { type DType, tensor, type TensorType } from '../graph/type.ts';
+import { type DType, type TensorType, tensor } from '../graph/type.ts';
 
 /** Writes nodes of ai.onnx to one graph. Names start with `prefix`. */
 export interface Emitter {
   /** One node with one result. */
   (type: string, inputs: readonly (Value | undefined)[], attrs?: ForeignAttrs, result?: TensorType): Value;
   /** One node with several results. */
-  several(type: string, inputs: readonly (Value | undefined)[], attrs: ForeignAttrs, results: readonly (TensorType | undefined)[], bodies?: Readonly<Record<string, Graph>>): readonly Value[];
+  several(
+    type: string,
+    inputs: readonly (Value | undefined)[],
+    attrs: ForeignAttrs,
+    results: readonly (TensorType | undefined)[],
+    bodies?: Readonly<Record<string, Graph>>,
+  ): readonly Value[];
   ints(...values: readonly number[]): Value;
   int(value: number): Value;
   float(value: number): Value;
@@ -26,7 +32,13 @@ export interface Emitter {
 /** An emitter into `build`. */
 export function emitter(build: GraphBuilder, prefix: string): Emitter {
   const several: Emitter['several'] = (type, inputs, attrs, results, bodies) =>
-    build.foreign(foreign(type), inputs, attrs, results.map((result, i) => ({ name: `${prefix}/${type}${results.length > 1 ? `.${i}` : ''}`, ...(result ? { type: result } : {}) })), bodies);
+    build.foreign(
+      foreign(type),
+      inputs,
+      attrs,
+      results.map((result, i) => ({ name: `${prefix}/${type}${results.length > 1 ? `.${i}` : ''}`, ...(result ? { type: result } : {}) })),
+      bodies,
+    );
   const emit = (type: string, inputs: readonly (Value | undefined)[], attrs: ForeignAttrs = {}, result?: TensorType): Value => first(several(type, inputs, attrs, [result]));
   return Object.assign(emit, {
     several,
@@ -59,7 +71,10 @@ export function declare(name: string, dtype: DType, dims: readonly (string | num
 
 /** The type with these sizes. */
 export function typeOf(dtype: DType, dims: readonly (string | number)[]): TensorType {
-  return tensor(dtype, dims.map((size) => (typeof size === 'string' ? symbol(size) : size)));
+  return tensor(
+    dtype,
+    dims.map((size) => (typeof size === 'string' ? symbol(size) : size)),
+  );
 }
 
 /** A result under its value's own name. */

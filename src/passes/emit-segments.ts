@@ -75,7 +75,12 @@ function bodyOf(expert: Expert, rows: readonly RowArgument[], lead: readonly Dim
   };
   for (const node of expert.nodes) {
     try {
-      const results = build.add(node.op, node.inputs.map((one) => one && of(one)), fromTheEnd(node), { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) });
+      const results = build.add(
+        node.op,
+        node.inputs.map((one) => one && of(one)),
+        fromTheEnd(node),
+        { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) },
+      );
       node.outputs.forEach((old, i) => became.set(old, results[i] ?? old));
     } catch (fault) {
       if (fault instanceof TypeFault) throw new NotPerToken(node, 'it cannot be computed for some tokens alone');

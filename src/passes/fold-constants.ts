@@ -1,16 +1,16 @@
 /** Computes what depends on constants alone, by the f64 reference of each op. */
 
+import { Bug } from '../diagnostics/bug.ts';
 import { isArray, isDim } from '../graph/attr.ts';
 import { constant } from '../graph/constant.ts';
 import { constant as constantSize } from '../graph/dim.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
-import { type NdArray, count } from '../graph/nd-array.ts';
+import { count, type NdArray } from '../graph/nd-array.ts';
 import type { Attr, Sizes } from '../graph/op.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { constantDims, type TensorType } from '../graph/type.ts';
-import { Bug } from '../diagnostics/bug.ts';
-import type { Pass } from './pass.ts';
 import { removeDead } from './drop-dead.ts';
+import type { Pass } from './pass.ts';
 
 /** Results with more elements than this stay computed: a file should not hold what one op makes. */
 const largest = 65_536;
@@ -35,7 +35,11 @@ function foldGraph(graph: Graph): Graph {
     if (node.op === constant && isArray(array) && first) known.set(first, array);
     const types = foldable(node, known);
     if (!types) return undefined;
-    const results = node.op.eval(node.inputs.map((one) => one && known.get(one)), node.attrs, { sizes, types, bodies: {} });
+    const results = node.op.eval(
+      node.inputs.map((one) => one && known.get(one)),
+      node.attrs,
+      { sizes, types, bodies: {} },
+    );
     return node.outputs.map((output, i) => {
       const result = results[i];
       if (!result) throw new Bug(`${node.op.name} evaluates to ${results.length} results`);

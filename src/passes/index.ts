@@ -13,7 +13,19 @@ import { setPicksPass } from './set-picks.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 
-const all: readonly Pass[] = [setPicksPass, cutMixturesPass, foldConstants, recogniseNorms, simplify, shareDuplicates, dropDead, addKvCache, addStatsPass, batchSegmentsPass, generateLoop];
+const all: readonly Pass[] = [
+  setPicksPass,
+  cutMixturesPass,
+  foldConstants,
+  recogniseNorms,
+  simplify,
+  shareDuplicates,
+  dropDead,
+  addKvCache,
+  addStatsPass,
+  batchSegmentsPass,
+  generateLoop,
+];
 
 /** The passes by name. */
 export const passes: ReadonlyMap<string, Pass> = new Map(all.map((pass) => [pass.name, pass]));

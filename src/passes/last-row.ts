@@ -79,7 +79,8 @@ const first: ReadonlySet<string> = new Set(['rms_norm', 'layer_norm', 'merge_hea
 /** The inputs that have rows where the result has them; undefined where the last row of the result needs more than the last of theirs. */
 function rowPorts(node: Node, rows: Dim): ReadonlySet<number> | undefined {
   const carrying = node.inputs.flatMap((one, port) => (one && rowAxisOf(one, rows) !== undefined ? [port] : []));
-  const only = (...allowed: readonly number[]): ReadonlySet<number> | undefined => (carrying.every((port) => allowed.includes(port)) && carrying.length > 0 ? new Set(carrying) : undefined);
+  const only = (...allowed: readonly number[]): ReadonlySet<number> | undefined =>
+    carrying.every((port) => allowed.includes(port)) && carrying.length > 0 ? new Set(carrying) : undefined;
   const { name } = node.op;
   if (elementwise.has(name)) return sameFromEnd(node, rows) ? new Set(carrying) : undefined;
   if (first.has(name) || name === 'matmul') return only(0);

@@ -43,7 +43,10 @@ export function padding(inputs: readonly Value[], { rows, past, total }: StepSiz
   const hasRows = (one: Value): boolean => one.type?.dims.some((size) => same(size, rows)) ?? false;
   const main = inputs.find((one) => one.name === 'input_ids' && hasRows(one)) ?? inputs.find(hasRows);
   if (!main?.type || name === undefined) throw new Bug('no input has rows');
-  const lead = main.type.dims.slice(0, main.type.dims.findIndex((size) => same(size, rows)));
+  const lead = main.type.dims.slice(
+    0,
+    main.type.dims.findIndex((size) => same(size, rows)),
+  );
   const prefix = main.name.startsWith('decoder_') ? 'decoder_' : '';
   const given = (own: string): Value | undefined => inputs.find((one) => one.name === prefix + own && hasRows(one));
   const [givenMask, givenPositions] = [given('attention_mask'), given('position_ids')];
@@ -83,9 +86,16 @@ export function padding(inputs: readonly Value[], { rows, past, total }: StepSiz
 /** The columns that are text, and what the author keeps of them, as one `keep`. Axes of size 1 stand for leading axes before and after the batch, rows and heads. */
 function joined(text: Value, keep: Value | undefined, lead: readonly Dim[], rows: Dim, build: GraphBuilder): Value {
   const leads = lead.length;
-  const widen = (one: Value, at: number, count: number): Value => Array.from({ length: Math.max(count, 0) }).reduce<Value>((wide) => build.one(unsqueeze, [wide], { axis: at }, one.name), one);
+  const widen = (one: Value, at: number, count: number): Value =>
+    Array.from({ length: Math.max(count, 0) }).reduce<Value>((wide) => build.one(unsqueeze, [wide], { axis: at }, one.name), one);
   const [batch, ...more] = text.type?.dims ?? [];
-  const front = batch && more.length > 0 ? Math.max(0, lead.findIndex((size) => same(size, batch))) : 0;
+  const front =
+    batch && more.length > 0
+      ? Math.max(
+          0,
+          lead.findIndex((size) => same(size, batch)),
+        )
+      : 0;
   const fronted = widen(text, 0, front);
   const columns = widen(fronted, front + 1, leads + 1 - (fronted.type?.dims.length ?? 0));
   const own = keep?.type?.dims ?? [];

@@ -1,8 +1,8 @@
 /** What made a value: passes that match several nodes at once look backwards through this. */
 
+import { isArray } from '../graph/attr.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
-import { isArray } from '../graph/attr.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
 import type { NdArray } from '../graph/nd-array.ts';
 

@@ -14,8 +14,19 @@ export interface Change {
 /** Adds the changed node; its results keep their names, their types are inferred again. */
 export function rebuild(build: GraphBuilder, node: Node, { op = node.op, inputs = node.inputs, attrs = node.attrs }: Change): readonly Value[] {
   const settings = withDefaults(op, attrs);
-  const types = op.type(inputs.map((one) => one?.type), settings);
+  const types = op.type(
+    inputs.map((one) => one?.type),
+    settings,
+  );
   const outputs = types.map((type, i) => value(node.outputs[i]?.name ?? `${op.name}.${i}`, type));
-  build.push({ op, inputs, outputs, attrs: settings, ...(node.bodies ? { bodies: node.bodies } : {}), ...(node.span ? { span: node.span } : {}), ...(node.unit ? { unit: node.unit } : {}) });
+  build.push({
+    op,
+    inputs,
+    outputs,
+    attrs: settings,
+    ...(node.bodies ? { bodies: node.bodies } : {}),
+    ...(node.span ? { span: node.span } : {}),
+    ...(node.unit ? { unit: node.unit } : {}),
+  });
   return outputs;
 }

@@ -27,7 +27,12 @@ interface Match {
 /** Both ways to read the inputs of an op that commutes. */
 function sides(node: Node | undefined): readonly (readonly [Value, Value])[] {
   const [a, b] = node?.inputs ?? [];
-  return a && b ? [[a, b], [b, a]] : [];
+  return a && b
+    ? [
+        [a, b],
+        [b, a],
+      ]
+    : [];
 }
 
 /** Whether the node takes the mean along the last axis and keeps that axis. */

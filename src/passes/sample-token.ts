@@ -20,7 +20,12 @@ export interface SamplerSettings {
 /** One token per row, i64 [B], of logits f32 [B, V]. `seen` is 1 for tokens a row has had, f32 [B, V]; `uniform` f32 [B] is the only randomness. */
 export function sampleToken(emit: Emitter, logits: Value, seen: Value, uniform: Value, settings: SamplerSettings): Value {
   const row = typeOf('f32', ['batch_size', 'vocabulary']);
-  const scores = emit.choose(emit('Equal', [settings.penalty, emit.float(1)]), () => logits, (e) => penalise(e, logits, seen, settings.penalty), row);
+  const scores = emit.choose(
+    emit('Equal', [settings.penalty, emit.float(1)]),
+    () => logits,
+    (e) => penalise(e, logits, seen, settings.penalty),
+    row,
+  );
   return emit.choose(
     emit('Greater', [settings.temperature, emit.float(0)]),
     (e) => draw(e, scores, uniform, settings),
@@ -38,7 +43,10 @@ function penalise(emit: Emitter, logits: Value, seen: Value, penalty: Value): Va
 function draw(emit: Emitter, scores: Value, uniform: Value, { temperature, topK, topP, minP }: SamplerSettings): Value {
   const size = emit('Gather', [emit('Shape', [scores]), emit.int(1)], { axis: 0 });
   const count = emit('Where', [emit('Greater', [topK, emit.int(0)]), emit('Min', [topK, size]), size]);
-  const [values, tokens] = emit.several('TopK', [emit('Div', [scores, temperature]), emit('Unsqueeze', [count, emit.ints(0)])], { axis: 1, largest: 1, sorted: 1 }, [undefined, undefined]);
+  const [values, tokens] = emit.several('TopK', [emit('Div', [scores, temperature]), emit('Unsqueeze', [count, emit.ints(0)])], { axis: 1, largest: 1, sorted: 1 }, [
+    undefined,
+    undefined,
+  ]);
   const probability = emit('Softmax', [values], { axis: 1 });
   const before = emit('CumSum', [probability, emit.int(1)], { exclusive: 1 });
   const inside = emit('Or', [emit('Less', [before, topP]), emit('GreaterOrEqual', [topP, emit.float(1)])]);

@@ -56,7 +56,12 @@ export function expertOf(body: Graph, { args, extras, weights, count }: Given, b
       nodes.push(node);
       continue;
     }
-    const results = build.add(node.op, node.inputs.map((one) => one && (outside.get(one) ?? one)), node.attrs, { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) });
+    const results = build.add(
+      node.op,
+      node.inputs.map((one) => one && (outside.get(one) ?? one)),
+      node.attrs,
+      { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}), ...(node.bodies ? { bodies: node.bodies } : {}) },
+    );
     node.outputs.forEach((old, i) => {
       const now = results[i];
       if (now) outside.set(old, now);
@@ -68,7 +73,9 @@ export function expertOf(body: Graph, { args, extras, weights, count }: Given, b
 }
 
 /** A run of nodes: per token and expert (`rows`), with the values later stages read; or between two such runs. */
-export type Stage = { readonly kind: 'rows'; readonly nodes: readonly Node[]; readonly results: ReadonlySet<Value> } | { readonly kind: 'between'; readonly nodes: readonly Node[] };
+export type Stage =
+  | { readonly kind: 'rows'; readonly nodes: readonly Node[]; readonly results: ReadonlySet<Value> }
+  | { readonly kind: 'between'; readonly nodes: readonly Node[] };
 
 /** The stages of an expert, in order. An expert of nothing (it returns what it is given) has one stage without nodes. */
 export function stagesOf(expert: Expert, lead: readonly Dim[]): readonly Stage[] {
@@ -96,7 +103,10 @@ function stagesOfLevel({ rows, between }: { readonly rows: readonly Node[]; read
   const inside = new Set(rows);
   const read = new Set(expert.nodes.filter((node) => !inside.has(node)).flatMap((node) => node.inputs));
   const results = new Set(rows.flatMap((node) => node.outputs).filter((one) => read.has(one) || one === expert.result));
-  return [{ kind: 'rows', nodes: rows, results }, { kind: 'between', nodes: between }];
+  return [
+    { kind: 'rows', nodes: rows, results },
+    { kind: 'between', nodes: between },
+  ];
 }
 
 /** Between segments each slot holds rows of several experts: what reads other tokens there would read what other experts made of them. */
@@ -164,4 +174,3 @@ function shifted(node: Node): Node['attrs'] {
   const axis = node.attrs['axis'];
   return typeof axis === 'number' && axis >= 0 ? { ...node.attrs, axis: axis + 1 } : node.attrs;
 }
-

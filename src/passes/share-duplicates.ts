@@ -77,7 +77,10 @@ function keyOf(node: Node, ids: Map<object, number>): string | undefined {
   const inputs = node.inputs.map(idOf);
   const ordered = commutes.has(node.op.name) ? inputs.toSorted((a, b) => a - b) : inputs;
   const keyOfSetting = (attr: Attr): string => (isArray(attr) && attr.data.length > longest ? `array ${idOf(attr.data)} ${attr.dtype} ${attr.dims.join()}` : keyOfAttr(attr));
-  const attrs = Object.entries(node.attrs).filter(([, attr]) => attr !== undefined).map(([name, attr]) => `${name}: ${keyOfSetting(attr)}`).sort();
+  const attrs = Object.entries(node.attrs)
+    .filter(([, attr]) => attr !== undefined)
+    .map(([name, attr]) => `${name}: ${keyOfSetting(attr)}`)
+    .sort();
   return `${node.op.name}(${ordered.join()}; ${attrs.join(', ')}) ${node.outputs.length}`;
 }
 

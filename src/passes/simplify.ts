@@ -1,9 +1,9 @@
 /** Rewrites that leave the meaning and drop work: a table by op, each row a sentence with its rule. */
 
-import type { GraphBuilder } from '../graph/builder.ts';
-import { constant as sizeOf, same } from '../graph/dim.ts';
-import type { Graph, Node, Value } from '../graph/graph.ts';
 import { isDim } from '../graph/attr.ts';
+import type { GraphBuilder } from '../graph/builder.ts';
+import { same, constant as sizeOf } from '../graph/dim.ts';
+import type { Graph, Node, Value } from '../graph/graph.ts';
 import { scalar } from '../graph/nd-array.ts';
 import type { Attr } from '../graph/op.ts';
 import { rewrite } from '../graph/rewrite.ts';
@@ -53,7 +53,10 @@ const merged =
 /** The two sides of a node where one is a number without axes. */
 function byConstant(node: Node, from: Producers): { readonly x: Value; readonly number: number } | undefined {
   const [a, b] = node.inputs;
-  for (const [x, c] of [[a, b], [b, a]] as const) {
+  for (const [x, c] of [
+    [a, b],
+    [b, a],
+  ] as const) {
     const number = from.number(c);
     if (x && number !== undefined && c?.type?.dims.length === 0) return { x, number };
   }
@@ -66,7 +69,10 @@ function again({ node, build }: Match, inputs: readonly (Value | undefined)[], a
 }
 
 /** An op that undoes itself: not(not(x)). */
-const undone = (inverse: string): Simplification => (match) => through(match, match.from.of(match.inputs[0], inverse)?.inputs[0]);
+const undone =
+  (inverse: string): Simplification =>
+  (match) =>
+    through(match, match.from.of(match.inputs[0], inverse)?.inputs[0]);
 
 const unchanged: Simplification = (match) => through(match, match.inputs[0]);
 
@@ -115,7 +121,8 @@ const joinedSplit: Simplification = (match) => {
   return all && axis(source.attrs['axis']) === axis(match.node.attrs['axis']) ? source.inputs[0] : undefined;
 };
 
-const unbounded: Simplification = (match) => (match.node.attrs['low'] === Number.NEGATIVE_INFINITY && match.node.attrs['high'] === Number.POSITIVE_INFINITY ? match.inputs[0] : undefined);
+const unbounded: Simplification = (match) =>
+  match.node.attrs['low'] === Number.NEGATIVE_INFINITY && match.node.attrs['high'] === Number.POSITIVE_INFINITY ? match.inputs[0] : undefined;
 
 /** A condition that is the same everywhere picks one side. */
 const decided: Simplification = (match) => {

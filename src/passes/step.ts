@@ -8,12 +8,12 @@ import { TypeFault } from '../graph/fail.ts';
 import { type Graph, type Node, type Output, type Value, value } from '../graph/graph.ts';
 import type { Attr } from '../graph/op.ts';
 import { rewriteNodes } from '../graph/rewrite.ts';
-import { tensor, type TensorType } from '../graph/type.ts';
+import { type TensorType, tensor } from '../graph/type.ts';
 import { concat } from '../ops/join.ts';
 import { rowAxis } from '../ops/rules.ts';
 import { isCausal, nameCaches } from './caches.ts';
 import { batchAxis, type Grown } from './grown.ts';
-import { padding, type Padding } from './padding.ts';
+import { type Padding, padding } from './padding.ts';
 import { rebuild } from './rebuild.ts';
 
 /** The name of the number of rows before this step. */
@@ -117,7 +117,10 @@ function stepCache(old: Node, node: Node, name: string | undefined, build: Graph
 }
 
 function pastType({ dtype, dims }: TensorType, axis: number): TensorType {
-  return tensor(dtype, dims.map((size, i) => (i === axis ? symbol(pastName) : size)));
+  return tensor(
+    dtype,
+    dims.map((size, i) => (i === axis ? symbol(pastName) : size)),
+  );
 }
 
 /** The node again on its new inputs, with sizes and axes that follow them; faults become those of a step. */

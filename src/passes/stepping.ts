@@ -7,8 +7,43 @@ import type { Attr } from '../graph/op.ts';
 
 /** Ops that compute each element from the elements that stand where it stands, after broadcasting. */
 export const elementwise: ReadonlySet<string> = new Set([
-  'add', 'sub', 'mul', 'div', 'mod', 'maximum', 'minimum', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'not', 'neg', 'where', 'clamp', 'cast',
-  'exp', 'log', 'sqrt', 'rsqrt', 'abs', 'floor', 'ceil', 'sin', 'cos', 'tanh', 'sigmoid', 'silu', 'relu', 'erf', 'softplus', 'gelu', 'gelu_tanh',
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'mod',
+  'maximum',
+  'minimum',
+  'eq',
+  'ne',
+  'lt',
+  'le',
+  'gt',
+  'ge',
+  'and',
+  'or',
+  'not',
+  'neg',
+  'where',
+  'clamp',
+  'cast',
+  'exp',
+  'log',
+  'sqrt',
+  'rsqrt',
+  'abs',
+  'floor',
+  'ceil',
+  'sin',
+  'cos',
+  'tanh',
+  'sigmoid',
+  'silu',
+  'relu',
+  'erf',
+  'softplus',
+  'gelu',
+  'gelu_tanh',
 ]);
 
 /** Why a node cannot be computed for some rows alone; undefined where it can. */
@@ -52,7 +87,8 @@ const counted: Check = ({ attrs }, rows) => (rows.touches(size(attrs['n'])) ? `i
 
 const sizeOnly: Check = ({ attrs }, rows) => (rows.touches(size(attrs['n'])) ? `it depends on the number of rows of ${rows.name}` : undefined);
 
-const positions: Check = ({ attrs }, rows) => (rows.touches(size(attrs['n'])) && !isName(size(attrs['n']), rows.name) ? `positions are counted along ${rows.name} alone` : undefined);
+const positions: Check = ({ attrs }, rows) =>
+  rows.touches(size(attrs['n'])) && !isName(size(attrs['n']), rows.name) ? `positions are counted along ${rows.name} alone` : undefined;
 
 const isName = (one: Dim, name: string): boolean => same(one, symbol(name));
 

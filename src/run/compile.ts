@@ -7,9 +7,9 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { constant, show } from '../graph/dim.ts';
 import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
+import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
-import { bringFile, writeWhole } from '../onnx/external-data.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import { type Choice, spellWish, type Wish } from '../targets/mixture/choose.ts';
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
@@ -91,7 +91,16 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
-    const lowered = await lowerModel(found.model.graph, { target: settings.target, form, storage, functions: true, stats: settings.stats ?? false, ...(settings.active ? { active: 'input' as const } : {}), ...(settings.lowering ? { lowering: settings.lowering } : {}), ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}) });
+    const lowered = await lowerModel(found.model.graph, {
+      target: settings.target,
+      form,
+      storage,
+      functions: true,
+      stats: settings.stats ?? false,
+      ...(settings.active ? { active: 'input' as const } : {}),
+      ...(settings.lowering ? { lowering: settings.lowering } : {}),
+      ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}),
+    });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
     const { graph, functions, mixtures } = lowered.value;
@@ -148,11 +157,7 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
   const files: WrittenFile[] = data ? [{ ...data, how: 'written' }] : [];
   const steps: readonly (() => Promise<Outcome<WrittenFile>>)[] = [
     ...plan.weights.files.map((file) => () => bring(file, folder, settings.placing)),
-    ...plan.graphs.map(
-      (one) =>
-        () =>
-          write(join(folder, one.file), encode(one, plan, place)),
-    ),
+    ...plan.graphs.map((one) => () => write(join(folder, one.file), encode(one, plan, place))),
     ...copied(plan).map((name) => () => copy(join(found.folder ?? '', name), join(folder, name))),
     () => write(join(folder, manifestName), encodeManifest(plan, facts.value, files)),
   ];
@@ -166,7 +171,15 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
 
 function encode({ graph, functions }: CompiledGraph, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): Uint8Array {
   const { target, version } = settings;
-  return exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version, place, functions, ...(found.model.doc === undefined ? {} : { doc: found.model.doc }) });
+  return exportModel(graph, {
+    opset: target.opset,
+    ir: target.ir,
+    domains: target.domains,
+    version,
+    place,
+    functions,
+    ...(found.model.doc === undefined ? {} : { doc: found.model.doc }),
+  });
 }
 
 async function write(file: string, bytes: Uint8Array, how: WrittenFile['how'] = 'written'): Promise<Outcome<WrittenFile>> {

@@ -98,7 +98,9 @@ function promptFaults(row: readonly number[], { context, vocabulary }: Session['
 function picksFaults(active: number | undefined, { active: picks }: Session['executable']): readonly Diagnostic[] {
   if (active === undefined) return [];
   if (!picks) return [diagnose('picks-not-asked', {})];
-  return Number.isInteger(active) && active >= 1 && active <= picks.most ? [] : [diagnose('option-out-of-range', { option: '--active', range: `1 to ${picks.most}`, found: active })];
+  return Number.isInteger(active) && active >= 1 && active <= picks.most
+    ? []
+    : [diagnose('option-out-of-range', { option: '--active', range: `1 to ${picks.most}`, found: active })];
 }
 
 /** What every option must be. */

@@ -44,7 +44,16 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   const usual = formFor(found.model.graph, target);
   const form = options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual);
   const storage = found.checkpoint ? 'checkpoint' : 'written';
-  const lowered = await lowerModel(found.model.graph, { target, form, storage, ...(target.device && options.form === undefined ? { lastLogits: true } : {}), stats: options.stats ?? false, ...(active === undefined ? {} : { active }), ...(lowering ? { lowering } : {}), ...(dumpAfter ? { dumpAfter } : {}) });
+  const lowered = await lowerModel(found.model.graph, {
+    target,
+    form,
+    storage,
+    ...(target.device && options.form === undefined ? { lastLogits: true } : {}),
+    stats: options.stats ?? false,
+    ...(active === undefined ? {} : { active }),
+    ...(lowering ? { lowering } : {}),
+    ...(dumpAfter ? { dumpAfter } : {}),
+  });
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
   const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);

@@ -2,10 +2,10 @@
 
 import { constant } from '../graph/dim.ts';
 import type { Node, Value } from '../graph/graph.ts';
-import { float, type ForeignAttrs } from '../graph/onnx.ts';
-import type { Lowering, LoweringContext } from './target.ts';
+import { type ForeignAttrs, float } from '../graph/onnx.ts';
 import { maskOf, settingsOf } from './attention.ts';
 import { turnRows } from './rotation.ts';
+import type { Lowering, LoweringContext } from './target.ts';
 
 /** Heads as [B, rows, heads · width]. */
 interface Rows {

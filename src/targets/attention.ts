@@ -27,12 +27,12 @@ export function settingsOf({ inputs, attrs }: Node): { readonly scale: number; r
   return { scale: settings.scale ?? 1 / Math.sqrt(width), softcap: settings.softcap === Number.POSITIVE_INFINITY ? 0 : settings.softcap };
 }
 
-const isFinite = (value: number): boolean => value !== Number.POSITIVE_INFINITY;
+const isLimit = (value: number): boolean => value !== Number.POSITIVE_INFINITY;
 
 /** Whether the op's own causal mask says all: rows and columns are the same. */
 function isPlain({ inputs: [q, k, , keep], attrs }: Node): boolean {
   const { causal, window, chunk } = attrs as unknown as AttendSettings;
-  return causal && !keep && !isFinite(window) && !isFinite(chunk) && same(q?.type?.dims.at(-2) ?? -1, k?.type?.dims.at(-2) ?? -2);
+  return causal && !keep && !isLimit(window) && !isLimit(chunk) && same(q?.type?.dims.at(-2) ?? -1, k?.type?.dims.at(-2) ?? -2);
 }
 
 /** What may be seen, bool, with both axes of the scores; undefined where it is all. */
@@ -42,6 +42,6 @@ export function maskOf({ inputs, attrs }: Node, { onnx }: LoweringContext): Valu
   if (!q?.type || !k?.type || !v?.type) return undefined;
   const dims = attendDims(q.type, k.type, v.type);
   const mask = visible(onnx, keep, settings, dims);
-  const near = settings.causal || isFinite(settings.window) || isFinite(settings.chunk);
+  const near = settings.causal || isLimit(settings.window) || isLimit(settings.chunk);
   return mask && !near ? onnx.Expand(mask, onnx.shape([dim(1), dim(1), dims.rows, dims.columns])) : mask;
 }

@@ -1,6 +1,6 @@
 /** `x @ w.T` by Gemm, which reads a matrix stored as [out, in] where it lies. */
 
-import { constant, dim, type Dim } from '../graph/dim.ts';
+import { constant, type Dim, dim } from '../graph/dim.ts';
 import type { Value } from '../graph/graph.ts';
 import { float, type Onnx } from '../graph/onnx.ts';
 import type { Lowering } from './target.ts';

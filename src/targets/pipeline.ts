@@ -18,7 +18,7 @@ import { setPicksPass } from '../passes/set-picks.ts';
 import { shareDuplicates } from '../passes/share-duplicates.ts';
 import { simplify } from '../passes/simplify.ts';
 import { lowerGraph } from './lower.ts';
-import { type Choice, choose, type ChooseOptions, spellWish, type Wish } from './mixture/choose.ts';
+import { type Choice, type ChooseOptions, choose, spellWish, type Wish } from './mixture/choose.ts';
 import { choices, lowerSegments } from './mixture/lower.ts';
 import type { Storage } from './store.ts';
 import type { Target } from './target.ts';
@@ -72,7 +72,14 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const cut = model.nodes.some((node) => node.op.name === 'mixture') ? [{ pass: cutMixturesPass, options: {} }] : [];
   const picked = options.active === undefined ? [] : [{ pass: setPicksPass, options: options.active === 'input' ? { input: true } : { count: options.active } }];
   const counted = options.stats && (form === 'whole' || form === 'step') ? [{ pass: addStatsPass, options: {} }] : [];
-  const passes = [...picked, ...cut, ...cleaning.map((pass) => ({ pass, options: {} })), ...cached, ...counted, ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} })))];
+  const passes = [
+    ...picked,
+    ...cut,
+    ...cleaning.map((pass) => ({ pass, options: {} })),
+    ...cached,
+    ...counted,
+    ...(form === 'whole' ? [] : [simplify, shareDuplicates, dropDead].map((pass) => ({ pass, options: {} }))),
+  ];
   const ready = await runPasses(model, passes, driver);
   if (found.failed) return { ok: false, diagnostics: found.all };
   const { graph: expanded, choices: mixtures, target: chosen } = await chooseMixtures(ready, options, driver);
@@ -84,7 +91,11 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
 }
 
 /** Chooses the lowerings of mixtures: those that are batched become ops of their own, the others are left to the target that is returned. */
-async function chooseMixtures(graph: Graph, { target, form, storage, lowering }: LowerOptions, driver: Parameters<typeof runPasses>[2]): Promise<{ readonly graph: Graph; readonly choices: readonly Choice[]; readonly target: Target }> {
+async function chooseMixtures(
+  graph: Graph,
+  { target, form, storage, lowering }: LowerOptions,
+  driver: Parameters<typeof runPasses>[2],
+): Promise<{ readonly graph: Graph; readonly choices: readonly Choice[]; readonly target: Target }> {
   const settings: ChooseOptions = { target, steps: form !== 'whole', written: storage === 'written', ...(lowering ? { wish: lowering } : {}) };
   const chosen = choices(graph, settings);
   if (chosen.length === 0) return { graph, choices: [], target };
@@ -92,7 +103,11 @@ async function chooseMixtures(graph: Graph, { target, form, storage, lowering }:
     driver?.context?.report(diagnose('lowering-not-used', { name: path, asked: spellWish(lowering ?? { few, many }), used: spellWish({ few, many }), reason }));
   const batched: Pass = { ...batchSegmentsPass, run: (given) => batchSegments(given, (node) => choose(node, given, settings).many === 'batched') };
   const expanding = chosen.some(({ many }) => many === 'batched') ? [batched, simplify, shareDuplicates, dropDead] : [];
-  const expanded = await runPasses(graph, expanding.map((pass) => ({ pass, options: {} })), driver);
+  const expanded = await runPasses(
+    graph,
+    expanding.map((pass) => ({ pass, options: {} })),
+    driver,
+  );
   return { graph: expanded, choices: chosen, target: { ...target, lowerings: new Map([...target.lowerings, ['segment', lowerSegments(expanded, settings)]]) } };
 }
 
@@ -128,7 +143,10 @@ function nameDims(graph: Graph): Graph {
   const ids = graph.inputs.find(({ name }) => name === 'input_ids');
   const [batch, sequence] = ids?.type?.dims.map(plainSymbol) ?? [];
   if (!batch || !sequence) return graph;
-  const names = new Map([[batch, symbol('batch_size')], [sequence, symbol('sequence_length')]]);
+  const names = new Map([
+    [batch, symbol('batch_size')],
+    [sequence, symbol('sequence_length')],
+  ]);
   const total = add(symbol('past_sequence_length'), symbol('sequence_length'));
   const rename = (dim: Dim): Dim => {
     const renamed = substitute(dim, names);

@@ -20,7 +20,14 @@ export function turnRows(node: Node, rows: Value, heads: number, { onnx, lowered
 }
 
 /** Cosines and sines are written alike for every layer, so one set of them is kept. */
-function turn(onnx: Onnx, { inputs, attrs }: Node, x: Value, frequencies: Value | undefined, positions: Value | undefined, heads: { readonly num_heads?: number }): Value | undefined {
+function turn(
+  onnx: Onnx,
+  { inputs, attrs }: Node,
+  x: Value,
+  frequencies: Value | undefined,
+  positions: Value | undefined,
+  heads: { readonly num_heads?: number },
+): Value | undefined {
   const [batch, , rows, width, ...more] = inputs[0]?.type?.dims ?? [];
   const count = frequencies?.type?.dims[0];
   const turned = count && constant(multiply(count, 2));
@@ -28,5 +35,9 @@ function turn(onnx: Onnx, { inputs, attrs }: Node, x: Value, frequencies: Value 
   const column = onnx.Unsqueeze(onnx.Cast(positions, { to: onnxTypes[frequencies.type.dtype] }), onnx.ints([-1]));
   const angles = onnx.Mul(column, frequencies);
   const each = positions.type.dims.length === 2 ? angles : onnx.Expand(angles, onnx.shape([batch, rows, count]));
-  return onnx.RotaryEmbedding(x, onnx.Cos(each), onnx.Sin(each), { interleaved: attrs['pairs'] === 'adjacent' ? 1 : 0, rotary_embedding_dim: turned === constant(width) ? 0 : turned, ...heads });
+  return onnx.RotaryEmbedding(x, onnx.Cos(each), onnx.Sin(each), {
+    interleaved: attrs['pairs'] === 'adjacent' ? 1 : 0,
+    rotary_embedding_dim: turned === constant(width) ? 0 : turned,
+    ...heads,
+  });
 }

@@ -1,11 +1,11 @@
 /** One round of `build`: prints its seconds as JSON. */
 
+import { count } from '../../src/graph/nd-array.ts';
+import { bytesOf } from '../../src/graph/type.ts';
 import { buildModel, loadProgram } from '../../src/model/index.ts';
 import { exportModel } from '../../src/onnx/export.ts';
-import { lowerModel } from '../../src/targets/pipeline.ts';
 import { ort } from '../../src/targets/ort.ts';
-import { bytesOf } from '../../src/graph/type.ts';
-import { count } from '../../src/graph/nd-array.ts';
+import { lowerModel } from '../../src/targets/pipeline.ts';
 import { repositoryReader } from '../repository.ts';
 
 const began = performance.now();
@@ -29,4 +29,14 @@ const bytes = exportModel(graph, {
 });
 const done = performance.now();
 const parameters = graph.weights.reduce((sum, { source }) => sum + count(source.dims), 0);
-console.log(JSON.stringify({ build: (built - began) / 1000, lower: (low - built) / 1000, serialise: (done - low) / 1000, all: (done - began) / 1000, nodes: graph.nodes.length, parameters, bytes: bytes.length }));
+console.log(
+  JSON.stringify({
+    build: (built - began) / 1000,
+    lower: (low - built) / 1000,
+    serialise: (done - low) / 1000,
+    all: (done - began) / 1000,
+    nodes: graph.nodes.length,
+    parameters,
+    bytes: bytes.length,
+  }),
+);

@@ -44,13 +44,23 @@ async function byStep(count: number): Promise<number> {
   const start = performance.now();
   let past: Record<string, Tensor> = {};
   for (const one of session.inputMetadata) {
-    if (one.isTensor && one.name.startsWith('past_')) past[one.name] = new Tensor('float32', new Float32Array(0), one.shape.map((size, i) => (typeof size === 'number' ? size : i === 0 ? 1 : 0)));
+    if (one.isTensor && one.name.startsWith('past_'))
+      past[one.name] = new Tensor(
+        'float32',
+        new Float32Array(0),
+        one.shape.map((size, i) => (typeof size === 'number' ? size : i === 0 ? 1 : 0)),
+      );
   }
   let feed = prompt;
   for (let step = 0; step < count; step++) {
     const total = context + step;
     const at = BigInt64Array.from(feed, (_, i) => BigInt(total - feed.length + i));
-    const results: Record<string, Tensor> = await session.run({ input_ids: ids(feed, 1, feed.length), attention_mask: ids(new BigInt64Array(total).fill(1n), 1, total), position_ids: ids(at, 1, feed.length), ...past });
+    const results: Record<string, Tensor> = await session.run({
+      input_ids: ids(feed, 1, feed.length),
+      attention_mask: ids(new BigInt64Array(total).fill(1n), 1, total),
+      position_ids: ids(at, 1, feed.length),
+      ...past,
+    });
     const { logits } = results;
     if (!logits) throw new Error('no logits');
     feed = BigInt64Array.of(BigInt(largest(logits)));

@@ -12,7 +12,10 @@ const folder = join(mkdtempSync(join(tmpdir(), 'moec-bench-')), 'smollm2');
 const settings = Object.entries(shape).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
 timed([...cli, 'compile', 'models/llama.moe', '--model', 'LlamaTied', ...settings, '--generate', '-o', folder]);
 const child = fileURLToPath(new URL('decode-child.ts', import.meta.url));
-const figures = measure(['step', 'loop'].map((name) => ({ name, command: ['npx', 'tsx', child, name, folder] })), 5);
+const figures = measure(
+  ['step', 'loop'].map((name) => ({ name, command: ['npx', 'tsx', child, name, folder] })),
+  5,
+);
 rmSync(join(folder, '..'), { recursive: true });
 const [step, loop] = [figures.get('step'), figures.get('loop')];
 const ratio = (loop?.['decode'] ?? 0) / (step?.['decode'] ?? 1);

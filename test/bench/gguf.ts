@@ -60,7 +60,12 @@ function tensorsOf({ V, D, H, L, N, G, E }: MixtureShape): readonly { readonly n
     { name: `blk.${i}.ffn_up_exps.weight`, dims: [D, H, E] },
     { name: `blk.${i}.ffn_down_exps.weight`, dims: [H, D, E] },
   ];
-  return [{ name: 'token_embd.weight', dims: [D, V] }, ...Array.from({ length: L }, (_, i) => block(i)).flat(), { name: 'output_norm.weight', dims: [D] }, { name: 'output.weight', dims: [D, V] }];
+  return [
+    { name: 'token_embd.weight', dims: [D, V] },
+    ...Array.from({ length: L }, (_, i) => block(i)).flat(),
+    { name: 'output_norm.weight', dims: [D] },
+    { name: 'output.weight', dims: [D, V] },
+  ];
 }
 
 function settingsOf({ V, D, H, L, N, G, E, k }: MixtureShape): readonly Setting[] {

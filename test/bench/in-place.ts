@@ -55,6 +55,18 @@ function writeCheckpoint(): number {
   writeSync(file, header);
   ftruncateSync(file, 8 + header.length + offset);
   closeSync(file);
-  writeFileSync(join(folder, 'config.json'), JSON.stringify({ model_type: 'llama', vocab_size: V, hidden_size: D, intermediate_size: H, num_hidden_layers: L, num_attention_heads: N, num_key_value_heads: N, tie_word_embeddings: false }));
+  writeFileSync(
+    join(folder, 'config.json'),
+    JSON.stringify({
+      model_type: 'llama',
+      vocab_size: V,
+      hidden_size: D,
+      intermediate_size: H,
+      num_hidden_layers: L,
+      num_attention_heads: N,
+      num_key_value_heads: N,
+      tie_word_embeddings: false,
+    }),
+  );
   return offset;
 }

@@ -5,7 +5,10 @@ interface LlamaModule {
   getLlama(options: { readonly gpu: false; readonly build: 'never'; readonly maxThreads: number; readonly logLevel: 'error' }): Promise<{
     loadModel(options: { readonly modelPath: string; readonly gpuLayers: number }): Promise<{
       createContext(options: { readonly contextSize: number; readonly batchSize: number; readonly threads: number }): Promise<{
-        getSequence(): { evaluate(tokens: readonly number[], options: { readonly temperature: number; readonly yieldEogToken: boolean }): AsyncIterable<number>; clearHistory(): Promise<void> };
+        getSequence(): {
+          evaluate(tokens: readonly number[], options: { readonly temperature: number; readonly yieldEogToken: boolean }): AsyncIterable<number>;
+          clearHistory(): Promise<void>;
+        };
       }>;
     }>;
   }>;

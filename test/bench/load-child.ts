@@ -22,7 +22,11 @@ if (model.kind !== 'bytes') throw new Error('a model that is not in memory');
 const bytes = statSync(join(model.dataFolder, dataFile)).size;
 const before = process.memoryUsage().rss;
 const began = performance.now();
-const session = await InferenceSession.create(model.bytes, { intraOpNumThreads: 2, logSeverityLevel: 3, extra: { session: { model_external_initializers_file_folder_path: model.dataFolder } } });
+const session = await InferenceSession.create(model.bytes, {
+  intraOpNumThreads: 2,
+  logSeverityLevel: 3,
+  extra: { session: { model_external_initializers_file_folder_path: model.dataFolder } },
+});
 const load = (performance.now() - began) / 1000;
 await session.run({ x: new Tensor('float32', new Float32Array(D).fill(0.5), [1, 1, D]) });
 const memory = (process.memoryUsage().rss - before) / bytes;

@@ -21,5 +21,8 @@ table([
   ...(['guarded', 'chosen', 'batched'] as const).map((name) => [name, of(name, wide, 'load'), of(name, wide, 'load') / of('batched', wide, 'load'), of(name, wide, 'memory')]),
 ]);
 const held =
-  of('guarded', small, 'load') < limits.seconds && of('chosen', small, 'load') < limits.seconds && of('chosen', wide, 'load') < limits.batched * of('batched', wide, 'load') && of('chosen', wide, 'memory') < limits.memory;
+  of('guarded', small, 'load') < limits.seconds &&
+  of('chosen', small, 'load') < limits.seconds &&
+  of('chosen', wide, 'load') < limits.batched * of('batched', wide, 'load') &&
+  of('chosen', wide, 'memory') < limits.memory;
 process.exitCode = held ? 0 : 1;

@@ -1,8 +1,8 @@
 /** One contender of `mixture` in a process of its own: prints milliseconds as JSON, the least of its runs, since everything else on the machine only adds to them. */
 
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { dim, symbol } from '../../src/graph/dim.ts';
 import { graphBuilder } from '../../src/graph/builder.ts';
+import { dim, symbol } from '../../src/graph/dim.ts';
 import { foreign } from '../../src/graph/foreign.ts';
 import { type Graph, value } from '../../src/graph/graph.ts';
 import { float } from '../../src/graph/onnx.ts';
@@ -36,7 +36,15 @@ console.log(JSON.stringify(figures));
 
 /** The least milliseconds of some runs on other rows each time. */
 async function least(tokens: number): Promise<number> {
-  const inputs = Array.from({ length: 8 }, (_, turn) => new Tensor('float32', Float32Array.from({ length: tokens * shape.D }, (_, i) => Math.sin((i + 1) * 12.9898 + turn)), [1, tokens, shape.D]));
+  const inputs = Array.from(
+    { length: 8 },
+    (_, turn) =>
+      new Tensor(
+        'float32',
+        Float32Array.from({ length: tokens * shape.D }, (_, i) => Math.sin((i + 1) * 12.9898 + turn)),
+        [1, tokens, shape.D],
+      ),
+  );
   let most = Number.POSITIVE_INFINITY;
   const until = performance.now() + 1500;
   for (let turn = 0; turn < 6 || performance.now() < until; turn++) {
@@ -62,7 +70,9 @@ async function ours({ D, H, E, k }: Shape): Promise<Made> {
   const reader = { ...repositoryReader, read: (path: string) => (path === 'test/bench.moe' ? text : repositoryReader.read(path)) };
   const found = must(modelOfSource('test/bench.moe', { reader, zoo: repository, seed: 1 }));
   const lowering = loweringNames.find((one): one is LoweringName => one === name);
-  const { model: made, dispose } = must(await prepare(found, { target: ort, version: 'bench', form: 'whole', ...(lowering ? { lowering: { few: lowering, many: lowering } } : {}) }));
+  const { model: made, dispose } = must(
+    await prepare(found, { target: ort, version: 'bench', form: 'whole', ...(lowering ? { lowering: { few: lowering, many: lowering } } : {}) }),
+  );
   if (made.kind !== 'bytes') throw new Error('a model that is not in memory');
   return { model: made.bytes, folder: made.dataFolder, dispose: () => dispose?.() };
 }
@@ -82,7 +92,9 @@ async function bare({ D, H, E, k }: Shape): Promise<Made> {
   const shape = build.constant({ dims: [2], data: Float64Array.of(-1, E), dtype: 'i64' }, 'shape');
   const [flat] = build.foreign(foreign('Reshape'), [logits, shape], {}, [{ name: 'flat' }]);
   const settings = { k, activation_type: 'swiglu', normalize_routing_weights: 1, swiglu_fusion: 1, activation_alpha: float(1), activation_beta: float(0) };
-  const [y] = build.foreign(foreign('MoE', 'com.microsoft'), [x, flat, fc1.value, undefined, fc2.value], settings, [{ name: 'y', type: tensor('f32', [symbol('B'), symbol('S'), D]) }]);
+  const [y] = build.foreign(foreign('MoE', 'com.microsoft'), [x, flat, fc1.value, undefined, fc2.value], settings, [
+    { name: 'y', type: tensor('f32', [symbol('B'), symbol('S'), D]) },
+  ]);
   if (!y) throw new Error('no result');
   const graph: Graph = build.finish({ name: 'bare', inputs: [x], outputs: [{ name: 'y', value: y }], weights: [router, fc1, fc2] });
   const plan = planWeights([graph], 'written', undefined);

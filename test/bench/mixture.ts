@@ -22,8 +22,21 @@ for (const shape of shapes) {
   );
   const of = (name: string, count: number): number => figures.get(name)?.[`t${count}`] ?? Number.NaN;
   const best = (count: number): number => Math.min(...names.filter((name) => name !== 'dense').map((name) => of(name, count)));
-  const row = (name: string, each: Figures): (string | number)[] => [name, ...tokens.flatMap((count) => [each[`t${count}`] ?? Number.NaN, of(name, count) / best(count)]), each['load'] ?? Number.NaN];
-  table([[Object.entries(shape).map(([name, size]) => `${name} ${size}`).join(' '), ...tokens.flatMap((count) => [`T=${count} ms`, '× best']), 'load s'], ...[...figures].map(([name, each]) => row(name, each))]);
+  const row = (name: string, each: Figures): (string | number)[] => [
+    name,
+    ...tokens.flatMap((count) => [each[`t${count}`] ?? Number.NaN, of(name, count) / best(count)]),
+    each['load'] ?? Number.NaN,
+  ];
+  table([
+    [
+      Object.entries(shape)
+        .map(([name, size]) => `${name} ${size}`)
+        .join(' '),
+      ...tokens.flatMap((count) => [`T=${count} ms`, '× best']),
+      'load s',
+    ],
+    ...[...figures].map(([name, each]) => row(name, each)),
+  ]);
   const overBest = Math.max(...tokens.map((count) => of('chosen', count) / best(count)));
   const overDense = of('chosen', 1) / of('dense', 1);
   console.log(`chosen: ${overBest.toFixed(2)} × the best (limit ${limits.best}); one token ${overDense.toFixed(2)} × dense (limit ${limits.dense})\n`);

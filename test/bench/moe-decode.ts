@@ -23,7 +23,10 @@ try {
     ],
     Number(process.env['ROUNDS'] ?? 5),
   );
-  table([['16 layers, D 1024, 32 experts of 512, top 4', 'prefill tok/s', 'decode tok/s', 'load s'], ...[...figures].map(([name, each]) => [name, each['prefill'] ?? 0, each['decode'] ?? 0, each['load'] ?? 0])]);
+  table([
+    ['16 layers, D 1024, 32 experts of 512, top 4', 'prefill tok/s', 'decode tok/s', 'load s'],
+    ...[...figures].map(([name, each]) => [name, each['prefill'] ?? 0, each['decode'] ?? 0, each['load'] ?? 0]),
+  ]);
   const ratio = (figures.get('moec')?.['decode'] ?? 0) / (figures.get('llama.cpp')?.['decode'] ?? 1);
   console.log(`decode: ${ratio.toFixed(2)} x llama.cpp (limit ${limit})`);
   process.exitCode = ratio >= limit ? 0 : 1;

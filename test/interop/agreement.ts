@@ -33,7 +33,15 @@ export async function stepped(session: Session, { dims: [batch = 0, length = 0],
   for (let at = 0; at < length; at++) {
     const column = (of: (row: number) => bigint): Tensor => ({ dtype: 'i64', dims: [batch, 1], data: BigInt64Array.from({ length: batch }, (_, row) => of(row)) });
     const mask: Tensor = { dtype: 'i64', dims: [batch, at + 1], data: new BigInt64Array(batch * (at + 1)).fill(1n) };
-    const results = must(await session.run({ ...read, [`${prefix}input_ids`]: column((row) => all[row * length + at] ?? 0n), [`${prefix}attention_mask`]: mask, [`${prefix}position_ids`]: column(() => BigInt(at)), ...past }));
+    const results = must(
+      await session.run({
+        ...read,
+        [`${prefix}input_ids`]: column((row) => all[row * length + at] ?? 0n),
+        [`${prefix}attention_mask`]: mask,
+        [`${prefix}position_ids`]: column(() => BigInt(at)),
+        ...past,
+      }),
+    );
     const { logits } = results;
     if (!logits) throw new Error('no logits');
     width = logits.dims[2] ?? 0;
