@@ -45,7 +45,7 @@ interface Scene {
 }
 
 function sizesOf(graph: Graph, constants: ReadonlyMap<Value, Node>): ReadonlySet<Value> {
-  const sizes = new Set<Value>();
+  const sizes = new Set<Value>(graph.inputs.filter(({ type }) => type?.dtype === 'i64' && type.dims.length === 0));
   for (const { op, inputs, outputs } of graph.nodes) {
     const type = op.foreign?.domain === '' ? op.foreign.type : '';
     const counted = type === 'Shape' || type === 'Size' || (inputs.some((one) => one && sizes.has(one)) && inputs.every((one) => !one || sizes.has(one) || constants.has(one)));
