@@ -1,14 +1,13 @@
 /** Every lowering of a segment against the definition in f64 and against `batched`: every kind of expert, every router, one token and several, ties and experts that nobody picks. */
 
 import { expect, test } from 'vitest';
-import { evaluateGraph } from '../src/graph/eval.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { type Found, modelOfSource } from '../src/run/find-model.ts';
 import { planWeights } from '../src/run/place-weights.ts';
 import type { Choice, Wish } from '../src/targets/mixture/choose.ts';
 import { lowerModel } from '../src/targets/pipeline.ts';
 import { type LoweringName, loweringNames } from '../src/targets/target.ts';
-import { sourceArray } from '../src/weights/source.ts';
+import { defined, distance } from './definition.ts';
 import { repository, repositoryReader } from './repository.ts';
 import { must, open, targetOf } from './running.ts';
 
@@ -26,6 +25,7 @@ const experts = {
   normed: 'Normed(D, H)',
   scaled: 'Scaled(D, SwiGLU(D, H))',
   unlike: '[SwiGLU(D, H), SwiGLU(D, H), Mlp(D, H, act: Relu()), Identity(D), SwiGLU(D, 5)]',
+  turned: 'Turned(D, H)',
   heads: 'Heads(D, 2, 4)',
 } as const;
 
@@ -82,6 +82,12 @@ layer Normed(D: int, H: int) {
     return (h * rsqrt(mean(h * h, axis: -1, keep: true) + 1e-5) * gain) @ down
   }
 }
+layer Turned(D: int, H: int) {
+  weight up: [H, D]
+  weight gain: [H]
+  weight down: [H, D]
+  forward(x: [.., D]) -> [.., D] { return (silu(x @ (up.T * gain)) * (gain + 1.0) + x @ up.T) @ (down * 0.5) }
+}
 layer Heads(D: int, G: int, W: int) {
   weight q: [D, G * W]
   weight o: [G * W, D]
@@ -135,8 +141,7 @@ const rows = (dims: readonly number[]): NdArray =>
   );
 /** One token, and several of two texts. */
 const feeds = [rows([1, 1, 8]), rows([2, 7, 8])];
-const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
-const wanted = feeds.map((x) => evaluateGraph(graph, { x }, (path) => numbers.get(path) ?? ndArray([0], [])));
+const wanted = feeds.map((x) => defined(graph, { x }));
 
 /** What is farther from the definition than the tolerance, for each feed. */
 async function faults(target: 'ort' | 'portable', lowering: Wish): Promise<readonly string[]> {
@@ -151,12 +156,6 @@ async function faults(target: 'ort' | 'portable', lowering: Wish): Promise<reado
   }
   await session.close();
   return far;
-}
-
-function distance(given: ArrayLike<number>, right: Float64Array): number {
-  if (given.length !== right.length) return Number.POSITIVE_INFINITY;
-  const most = right.reduce((max, one, i) => Math.max(max, Math.abs(one - (given[i] ?? Number.NaN))), 0);
-  return most / right.reduce((max, one) => Math.max(max, Math.abs(one)), 1e-30);
 }
 
 const choicesOf = async (lowering: Wish): Promise<readonly Choice[]> =>
@@ -186,7 +185,7 @@ test('every mixture takes what is asked for, but for the fused operator', async 
     expect(other.map(({ path }) => path)).toEqual([]);
   }
   const taken = (await choicesOf(single('fused'))).filter(({ many }) => many === 'fused').map(({ path }) => path.split('.')[0]);
-  const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'heads'];
+  const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'turned', 'heads'];
   expect(new Set(taken)).toEqual(new Set(pairs.filter(([expert, router]) => !open.includes(expert) && router !== 'alone').map(nameOf)));
 });
 

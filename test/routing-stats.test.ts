@@ -1,7 +1,6 @@
 /** What mixtures say of their routing, against a count by hand of what their routers computed. */
 
 import { describe, expect, test } from 'vitest';
-import { evaluateGraph } from '../src/graph/eval.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { addStats } from '../src/passes/add-stats.ts';
@@ -9,17 +8,14 @@ import { cutMixtures } from '../src/passes/cut-mixtures.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
 import { generate, type Statistics } from '../src/run/generate.ts';
 import { balanceOf, statsCollector } from '../src/run/routing-stats.ts';
-import { sourceArray } from '../src/weights/source.ts';
+import { defined } from './definition.ts';
 import { repository, repositoryReader } from './repository.ts';
 import { must, open } from './running.ts';
 
 const modelOf = (file: string) => must(modelOfSource(`test/mixtures/${file}`, { reader: repositoryReader, zoo: repository, seed: 3 }));
 const ids = Array.from({ length: 10 }, (_, i) => (i * 7 + 3) % 32);
 
-function results(graph: Graph): Readonly<Record<string, NdArray>> {
-  const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
-  return evaluateGraph(graph, { input_ids: ndArray([2, 5], ids, 'i64') }, (path) => numbers.get(path) ?? ndArray([0], []));
-}
+const results = (graph: Graph): Readonly<Record<string, NdArray>> => defined(graph, { input_ids: ndArray([2, 5], ids, 'i64') });
 
 /** Statistics counted one pick at a time. */
 function counted(experts: NdArray, weights: NdArray | undefined, n: number): { readonly tokens: number[]; readonly weight: number[]; readonly entropy: number } {

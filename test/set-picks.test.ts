@@ -1,7 +1,6 @@
 /** Another number of picks than the author's, set or given at run time, against the model written with that number. */
 
 import { describe, expect, test } from 'vitest';
-import { evaluateGraph } from '../src/graph/eval.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { cutMixtures } from '../src/passes/cut-mixtures.ts';
@@ -9,7 +8,7 @@ import { picksOf, setPicks } from '../src/passes/set-picks.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
 import { generate } from '../src/run/generate.ts';
 import type { Tensors } from '../src/run/protocol.ts';
-import { sourceArray } from '../src/weights/source.ts';
+import { defined, distance } from './definition.ts';
 import { repository, repositoryReader } from './repository.ts';
 import { must, open } from './running.ts';
 
@@ -30,14 +29,7 @@ const never = (): never => {
 };
 
 function logits(graph: Graph, more: Readonly<Record<string, NdArray>> = {}): Float64Array {
-  const numbers = new Map(graph.weights.map(({ path, source }) => [path, sourceArray(source, undefined)]));
-  return evaluateGraph(graph, { input_ids: ndArray([2, 5], ids, 'i64'), ...more }, (path) => numbers.get(path) ?? ndArray([0], []))['logits']?.data ?? new Float64Array();
-}
-
-function distance(found: ArrayLike<number>, wanted: Float64Array): number {
-  if (found.length !== wanted.length) return Number.POSITIVE_INFINITY;
-  const most = wanted.reduce((max, one, i) => Math.max(max, Math.abs(one - (found[i] ?? Number.NaN))), 0);
-  return most / wanted.reduce((max, one) => Math.max(max, Math.abs(one)), 0);
+  return defined(graph, { input_ids: ndArray([2, 5], ids, 'i64'), ...more })['logits']?.data ?? new Float64Array();
 }
 
 describe.each([1, 3, 4])('%i of 4 picked where the author wrote 2', (k) => {
