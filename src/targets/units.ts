@@ -22,9 +22,10 @@ export function outlineUnits(graph: Graph): Outlined {
   const known: Functions = { byKey: new Map(), names: new Set() };
   const constants = new Map<Value, Node>(graph.nodes.filter((node) => node.op === constant).flatMap((node) => node.outputs.map((output) => [output, node])));
   const sizes = sizesOf(graph, constants);
+  const reads = new Map<Node, ReadonlySet<Value>>();
   const units = new Set(graph.nodes.flatMap(({ unit }) => unit ?? []));
   let nodes = graph.nodes;
-  for (const unit of units) nodes = outline({ unit, nodes, constants, sizes, results: graph.outputs, weights: new Set(graph.weights.map((weight) => weight.value)) }, known);
+  for (const unit of units) nodes = outline({ unit, nodes, constants, sizes, reads, results: graph.outputs, weights: new Set(graph.weights.map((weight) => weight.value)) }, known);
   return { graph: { ...graph, nodes }, functions: [...known.byKey.values()] };
 }
 
@@ -40,6 +41,8 @@ interface Scene {
   readonly constants: ReadonlyMap<Value, Node>;
   /** Values computed from sizes alone: the whole graph shares them. */
   readonly sizes: ReadonlySet<Value>;
+  /** What nodes read, each looked up once: experts hold many nodes. */
+  readonly reads: Map<Node, ReadonlySet<Value>>;
   readonly results: readonly Output[];
   readonly weights: ReadonlySet<Value>;
 }
@@ -62,42 +65,56 @@ function outline(scene: Scene, known: Functions): readonly Node[] {
   if (!first || [...inside].some((node) => node.bodies)) return nodes;
   const made = new Set([...inside].flatMap((node) => node.outputs));
   const needed = new Set(scene.results.map((output) => output.value));
-  for (const node of nodes) if (!inside.has(node)) for (const one of readsOf(node)) needed.add(one);
+  for (const node of nodes) if (!inside.has(node)) for (const one of readsOf(node, scene)) needed.add(one);
   const outputs = [...made].filter((one) => needed.has(one));
   const inputs = [...new Set([...inside].flatMap((node) => node.inputs).filter((one) => one !== undefined))].filter((one) => !made.has(one) && !constants.has(one));
   if (outputs.length === 0 || inputs.length === 0) return nodes;
   const fn = functionFor(scene, [...inside], inputs, outputs, known);
   const call: Node = { op: foreign(fn.name, functionDomain), inputs, outputs, attrs: {} };
-  return placed(nodes, inside, call);
+  return placed(scene, inside, call);
 }
 
 /** The nodes of the unit, without sizes that others read too, and with whatever stands between two of them. */
-function regionOf({ unit, nodes, constants, sizes }: Scene): ReadonlySet<Node> {
+function regionOf(scene: Scene): ReadonlySet<Node> {
+  const { unit, nodes, constants, sizes } = scene;
   const own = (node: Node): boolean => node.unit === unit && node.op !== constant && !node.outputs.some((one) => sizes.has(one));
   const first = nodes.findIndex(own);
   const last = nodes.findLastIndex(own);
   const stretch = first < 0 ? [] : nodes.slice(first, last + 1);
   const after = new Set<Value>();
-  for (const node of stretch) if (own(node) || readsOf(node).some((one) => after.has(one))) for (const one of node.outputs) after.add(one);
+  for (const node of stretch) if (own(node) || [...readsOf(node, scene)].some((one) => after.has(one))) for (const one of node.outputs) after.add(one);
   const before = new Set<Value>();
-  for (const node of stretch.toReversed()) if (own(node) || node.outputs.some((one) => before.has(one))) for (const one of readsOf(node)) if (!constants.has(one)) before.add(one);
+  for (const node of stretch.toReversed())
+    if (own(node) || node.outputs.some((one) => before.has(one))) for (const one of readsOf(node, scene)) if (!constants.has(one)) before.add(one);
   return new Set(stretch.filter((node) => own(node) || (node.outputs.some((one) => after.has(one)) && node.outputs.some((one) => before.has(one)))));
 }
 
 /** Every value a node reads, in the graphs inside it too. */
-function readsOf(node: Node): readonly Value[] {
-  const inner = Object.values(node.bodies ?? {}).flatMap((body) => [...body.outputs.map((output) => output.value), ...body.nodes.flatMap(readsOf)]);
-  return [...node.inputs.filter((one) => one !== undefined), ...inner];
+function readsOf(node: Node, { reads }: Pick<Scene, 'reads'>): ReadonlySet<Value> {
+  const known = reads.get(node);
+  if (known) return known;
+  const found = new Set<Value>();
+  const read = (one: Node): void => {
+    for (const input of one.inputs) if (input) found.add(input);
+    for (const body of Object.values(one.bodies ?? {})) {
+      for (const output of body.outputs) found.add(output.value);
+      body.nodes.forEach(read);
+    }
+  };
+  read(node);
+  reads.set(node, found);
+  return found;
 }
 
 /** The call where the last node stood; what stood among the unit's nodes and reads its results comes after it. */
-function placed(nodes: readonly Node[], inside: ReadonlySet<Node>, call: Node): readonly Node[] {
+function placed(scene: Scene, inside: ReadonlySet<Node>, call: Node): readonly Node[] {
+  const { nodes } = scene;
   const last = nodes.findLastIndex((node) => inside.has(node));
   const results = new Set<Value>(call.outputs);
   const [before, later]: [Node[], Node[]] = [[], []];
   for (const node of nodes.slice(0, last + 1)) {
     if (inside.has(node)) continue;
-    const waits = readsOf(node).some((one) => results.has(one));
+    const waits = [...readsOf(node, scene)].some((one) => results.has(one));
     if (waits) for (const one of node.outputs) results.add(one);
     (waits ? later : before).push(node);
   }
