@@ -68,10 +68,13 @@ function bodyOf(expert: Expert, rows: readonly RowArgument[], lead: readonly Dim
   const build = graphBuilder();
   const inputs = rows.map(({ around, slotted }) => rowsOf(around, slotted ? lead.length + 1 : lead.length));
   const stands = new Map<Value, Value>(rows.map(({ around }, i) => [around, inputs[i] ?? around]));
+  const used = [...expert.weights].filter(([one]) => expert.nodes.some((node) => node.inputs.includes(one)));
+  const names = new Set(inputs.map(({ name }) => name));
+  const owned = new Map(used.map(([one], i) => [one, ownInput(one, i, names)] as const));
   const became = new Map<Value, Value>();
   const of = (one: Value): Value => {
     const around = expert.slotted.get(one) ?? expert.outside.get(one) ?? one;
-    return became.get(one) ?? stands.get(around) ?? (expert.weights.has(one) ? one : around);
+    return became.get(one) ?? stands.get(around) ?? owned.get(one) ?? around;
   };
   for (const node of expert.nodes) {
     try {
@@ -87,9 +90,15 @@ function bodyOf(expert: Expert, rows: readonly RowArgument[], lead: readonly Dim
       throw fault;
     }
   }
-  const used = [...expert.weights].filter(([one]) => expert.nodes.some((node) => node.inputs.includes(one)));
-  const whole = build.finish({ name: expert.result.name, inputs: [...inputs, ...used.map(([one]) => one)], outputs: [{ name: 'y', value: of(expert.result) }], weights: [] });
+  const whole = build.finish({ name: expert.result.name, inputs: [...inputs, ...owned.values()], outputs: [{ name: 'y', value: of(expert.result) }], weights: [] });
   return { graph: removeDead(whole), owned: used.map(([, all]) => all) };
+}
+
+/** An input for a weight; those that are computed may share a name, and get a number. */
+function ownInput(weight: Value, i: number, taken: Set<string>): Value {
+  const name = taken.has(weight.name) ? `${weight.name}.${i}` : weight.name;
+  taken.add(name);
+  return name === weight.name ? weight : value(name, weight.type);
 }
 
 /** [tokens.., rest] → [rows, rest]. */

@@ -19,7 +19,7 @@ export interface ExpertWeights {
 
 /** For the weights of a graph. */
 export function expertWeights(graph: Graph): ExpertWeights {
-  const lifted = new Map(graph.weights.map((weight) => [weight.value, weight]));
+  const lifted = liftedWeights(graph);
   const made = new Map<string, Weight>();
   const weightOf = (one: Value, e: number): Weight | undefined => {
     const whole = lifted.get(one);
@@ -37,6 +37,21 @@ export function expertWeights(graph: Graph): ExpertWeights {
     of: (one, e, build) => weightOf(one, e)?.value ?? build.one(squeeze, [build.one(slice, [one], { axis: 0, from: dim(e), to: dim(e + 1) })], { axis: 0 }),
     made: () => [...made.values()],
   };
+}
+
+/** The weights of a graph by what holds them, and transposed ones, which are views of the same bytes. */
+export function liftedWeights(graph: Graph): ReadonlyMap<Value, Weight> {
+  const held = new Map(graph.weights.map((weight) => [weight.value, weight]));
+  for (const { op, inputs, outputs } of graph.nodes) {
+    const [from] = inputs;
+    const [to] = outputs;
+    const weight = op.name === 'transpose' && from ? held.get(from) : undefined;
+    const dims = weight?.source.dims;
+    if (!weight || !dims || !to) continue;
+    const source: Source = { kind: 'transpose', of: weight.source, dims: [...dims.slice(0, -2), dims.at(-1) ?? 1, dims.at(-2) ?? 1], dtype: weight.source.dtype };
+    held.set(to, { ...weight, value: to, path: `${weight.path}.T`, source });
+  }
+  return held;
 }
 
 /** Row `e` of the first axis, looked up through views so that what lies as a tensor of its own stays one. */

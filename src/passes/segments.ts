@@ -5,6 +5,7 @@ import type { GraphBuilder } from '../graph/builder.ts';
 import { type Dim, same, symbolsOf } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
+import { unsqueeze } from '../ops/shape.ts';
 import { elementwise, rowsOf, whyNotStepped } from './stepping.ts';
 
 /** A part of an expert that needs other tokens where it must not. */
@@ -49,8 +50,18 @@ export function expertOf(body: Graph, { args, extras, weights, count }: Given, b
     if (input) outside.set(input, arg);
   });
   const own = new Set<Value>([...extras.keys(), ...weights.keys()]);
+  const lifted = new Map(weights);
   const nodes: Node[] = [];
   for (const node of body.nodes) {
+    if (liftedAlone(node, lifted)) {
+      const results = lift(node, lifted, outside, build);
+      node.outputs.forEach((old, i) => {
+        const now = results[i];
+        if (now) lifted.set(old, now);
+        own.add(old);
+      });
+      continue;
+    }
     if (node.inputs.some((one) => one && own.has(one))) {
       for (const one of node.outputs) own.add(one);
       nodes.push(node);
@@ -69,7 +80,23 @@ export function expertOf(body: Graph, { args, extras, weights, count }: Given, b
   }
   const result = body.outputs[0]?.value;
   if (!result) throw new Bug('an expert without a result');
-  return { nodes, result, weights, slotted: extras, outside, count };
+  return { nodes, result, weights: lifted, slotted: extras, outside, count };
+}
+
+/** Whether a node computes one of an expert's weights from others, and can do so for all experts at once. */
+function liftedAlone({ op, inputs }: Node, lifted: ReadonlyMap<Value, Value>): boolean {
+  return (op.name === 'transpose' || (elementwise.has(op.name) && inputs.every((one) => !one || lifted.has(one) || one.type?.dims.length === 0))) && inputs.some((one) => one && lifted.has(one));
+}
+
+/** The node over weights with an expert axis in front; those of fewer axes than the result get more after it. */
+function lift(node: Node, lifted: ReadonlyMap<Value, Value>, outside: ReadonlyMap<Value, Value>, build: GraphBuilder): readonly Value[] {
+  const rank = (node.outputs[0]?.type?.dims.length ?? 0) + 1;
+  const inputs = node.inputs.map((one) => {
+    const all = one && lifted.get(one);
+    if (!all) return one && (outside.get(one) ?? one);
+    return Array.from({ length: Math.max(0, rank - (all.type?.dims.length ?? 0)) }).reduce<Value>((wide) => build.one(unsqueeze, [wide], { axis: 1 }), all);
+  });
+  return build.add(node.op, inputs, node.attrs, { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) });
 }
 
 /** A run of nodes: per token and expert (`rows`), with the values later stages read; or between two such runs. */

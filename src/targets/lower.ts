@@ -7,7 +7,7 @@ import { type Graph, type Node, type Unit, type Value, value, type Weight } from
 import type { Onnx } from '../graph/onnx.ts';
 import type { TensorType } from '../graph/type.ts';
 import { removeDead } from '../passes/drop-dead.ts';
-import { expertWeights } from '../passes/expert-weights.ts';
+import { expertWeights, liftedWeights } from '../passes/expert-weights.ts';
 import { removeDuplicates } from '../passes/share-duplicates.ts';
 import type { Device } from './device-builder.ts';
 import { onnxBuilder } from './onnx-builder.ts';
@@ -42,7 +42,7 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const became = new Map<Value, Value>();
   const weights = store(graph.weights, became, plain, { ...run, device: undefined });
   const experts = expertWeights(graph);
-  const lifted = new Map(graph.weights.map((weight) => [weight.value, weight]));
+  const lifted = liftedWeights(graph);
   const more: Weight[] = [];
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((one) => [one, node] as const)));
   const context = contextOf(onnx, run, { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), makers, became }, more);

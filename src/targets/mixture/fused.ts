@@ -5,6 +5,7 @@ import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
 import { ndArray } from '../../graph/nd-array.ts';
 import { float } from '../../graph/onnx.ts';
 import type { Source } from '../../graph/source.ts';
+import { liftedWeights } from '../../passes/expert-weights.ts';
 import { producersOf } from '../../passes/producers.ts';
 import type { Lowering, LoweringContext } from '../target.ts';
 import { type FeedForward, feedForward, type Product } from './feed-forward.ts';
@@ -53,7 +54,7 @@ export function notFused(node: Node, around: Graph): string | undefined {
   if (!kind || others.length > 0) return 'its experts are of several kinds';
   if (segment.rows.length !== 1 || segment.rows[0]?.slotted) return 'its experts read more than the token';
   if (constant(segment.slots) === undefined) return 'the number of picks is known only at run time';
-  const held = new Set(around.weights.map((weight) => weight.value));
+  const held = liftedWeights(around);
   if (!kind.lifted.every((one) => held.has(one))) return 'the weights of its experts are computed';
   const found = feedForward(kind.body, producersOf(around).array);
   if (!found || !fits(found, kind, segment.rows[0]?.value)) return 'its experts are no feed-forwards that the operator knows';
