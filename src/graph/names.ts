@@ -12,7 +12,7 @@ export function nameValues(graph: Graph): ReadonlyMap<Value, string> {
 function nameInto(graph: Graph, names: Map<Value, string>, taken: Set<string>, next: Map<string, number>): void {
   const give = (value: Value): void => {
     if (names.has(value)) return;
-    const name = unused(value.name === '' ? 'value' : value.name, taken, next);
+    const name = unusedName(value.name === '' ? 'value' : value.name, taken, next);
     taken.add(name);
     names.set(value, name);
   };
@@ -22,7 +22,8 @@ function nameInto(graph: Graph, names: Map<Value, string>, taken: Set<string>, n
   for (const { bodies } of graph.nodes) for (const body of Object.values(bodies ?? {})) nameInto(body, names, taken, next);
 }
 
-function unused(base: string, taken: ReadonlySet<string>, next: Map<string, number>): string {
+/** The name itself where it is free, else with the first number behind it that is; `next` remembers where to look. */
+export function unusedName(base: string, taken: ReadonlySet<string>, next: Map<string, number>): string {
   if (!taken.has(base)) return base;
   let n = next.get(base) ?? 2;
   while (taken.has(`${base}.${n}`)) n++;

@@ -35,6 +35,7 @@ export interface MixtureReport {
   readonly matrices: readonly MatrixReport[];
 }
 
+/** Which mixtures are looked at, and how closely. */
 export interface InspectOptions {
   /** Put neurons in order whatever it costs, or never; where left out, while that is seconds. */
   readonly neurons?: boolean;

@@ -3,6 +3,7 @@
 import { Bug } from '../diagnostics/bug.ts';
 import { constant } from '../graph/constant.ts';
 import type { Graph, Node, Value } from '../graph/graph.ts';
+import { unusedName } from '../graph/names.ts';
 
 /** The names of one scope: a model or a function, with the graphs inside it. */
 export interface Names {
@@ -18,7 +19,7 @@ export function nameGraph(graph: Graph): Names {
   const taken = new Set<string>();
   const next = new Map<string, number>();
   const fresh = (base: string): string => {
-    const name = unused(base === '' ? 'value' : base, taken, next);
+    const name = unusedName(base === '' ? 'value' : base, taken, next);
     taken.add(name);
     return name;
   };
@@ -80,12 +81,4 @@ function valuesRead(graph: Graph, read = new Set<Value>()): ReadonlySet<Value> {
   graph.nodes.forEach(visit);
   for (const { value } of graph.outputs) read.add(value);
   return read;
-}
-
-function unused(base: string, taken: ReadonlySet<string>, next: Map<string, number>): string {
-  if (!taken.has(base)) return base;
-  let n = next.get(base) ?? 2;
-  while (taken.has(`${base}.${n}`)) n++;
-  next.set(base, n + 1);
-  return `${base}.${n}`;
 }
