@@ -52,6 +52,30 @@ const range: DeviceRewrite = ({ inputs: [, limit] }, { sizes, countedBy }) => {
   return found && [found];
 };
 
+/** Parts of one node: a shader binds 16 buffers at most, of which the input is one. */
+const mostParts = 8;
+
+/** Many parts one by one. */
+const split: DeviceRewrite = (call, tools) => {
+  const [x, sizes] = call.inputs;
+  if (call.outputs <= mostParts) return noBool(call, tools);
+  const { onnx } = tools;
+  const axis = Number(call.attrs['axis'] ?? 0);
+  const each = tools.sizesOf(sizes)?.map(constant) ?? equalParts(tools.typeOf(x)?.dims.at(axis), call.outputs);
+  if (!each || each.some((size) => size === undefined)) return undefined;
+  let from = 0;
+  return each.map((size) => {
+    const part = onnx.Slice(x, onnx.ints([from]), onnx.ints([from + (size ?? 0)]), onnx.ints([axis]), onnx.ints([1]));
+    from += size ?? 0;
+    return part;
+  });
+};
+
+function equalParts(whole: Dim | undefined, count: number): readonly (number | undefined)[] | undefined {
+  const size = whole && constant(whole);
+  return size === undefined || size % count !== 0 ? undefined : Array<number>(count).fill(size / count);
+}
+
 /** To sizes that are known at most for one axis, or that the axis had before: 0 keeps it, -1 is the rest. */
 const reshape: DeviceRewrite = (call, { onnx, typeOf, sizesOf, write, assume }) => {
   const [x, to] = call.inputs;
@@ -142,7 +166,7 @@ export const rewrites: Readonly<Record<string, DeviceRewrite>> = {
   Concat: throughFloat(['bool'], (inputs) => inputs.length),
   Equal: throughFloat(['bool'], () => 2),
   Transpose: noBool,
-  Split: noBool,
+  Split: split,
   Squeeze: noBool,
   Trilu: noBool,
   Tile: noBool,
