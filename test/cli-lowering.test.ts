@@ -31,7 +31,9 @@ test('a lowering that is asked for is used, and written down', async () => {
 test('what cannot be lowered as asked is said, with the reason', async () => {
   const { code, out, err } = await moec(['compile', 'test/mixtures/moa.moe', '--lowering', 'fused', '--dry-run', '-o', join(scratch, 'moa')]);
   expect(code).toBe(0);
-  expect(`${out}${err}`).toContain("warning[lowering-not-used]: blocks.0.attn.qs.matmul is not fused but batched: its experts give one result a slot; least for one token and for 256");
+  expect(`${out}${err}`).toContain(
+    'warning[lowering-not-used]: blocks.0.attn.qs.matmul is not fused but batched: its experts give one result a slot; least for one token and for 256',
+  );
   expect(`${out}${err}`).not.toContain('blocks.0.ffn is not');
 });
 

@@ -74,7 +74,18 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
     const { cache, generate = false, flatten = false, active = false, stats = false } = options;
-    const settings = { target: lowering, whole: !cache, generate, flatten, active, stats, placing, version: version(), ...(options.lowering ? { lowering: options.lowering } : {}), ...dump };
+    const settings = {
+      target: lowering,
+      whole: !cache,
+      generate,
+      flatten,
+      active,
+      stats,
+      placing,
+      version: version(),
+      ...(options.lowering ? { lowering: options.lowering } : {}),
+      ...dump,
+    };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
     const planned = filesOf(plan.value);

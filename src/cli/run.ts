@@ -160,7 +160,14 @@ async function executableOf(
   }
 }
 
-async function compute(terminal: Terminal, session: import('../run/session.ts').Session, file: string, options: RunOptions, before: readonly Diagnostic[], active: number | undefined): Promise<ExitCode> {
+async function compute(
+  terminal: Terminal,
+  session: import('../run/session.ts').Session,
+  file: string,
+  options: RunOptions,
+  before: readonly Diagnostic[],
+  active: number | undefined,
+): Promise<ExitCode> {
   const { readJson } = await import('../run/json.ts');
   const { activeName } = await import('../passes/set-picks.ts');
   const most = session.executable.active?.most ?? Infinity;

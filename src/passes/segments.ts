@@ -85,7 +85,10 @@ export function expertOf(body: Graph, { args, extras, weights, count }: Given, b
 
 /** Whether a node computes one of an expert's weights from others, and can do so for all experts at once. */
 function liftedAlone({ op, inputs }: Node, lifted: ReadonlyMap<Value, Value>): boolean {
-  return (op.name === 'transpose' || (elementwise.has(op.name) && inputs.every((one) => !one || lifted.has(one) || one.type?.dims.length === 0))) && inputs.some((one) => one && lifted.has(one));
+  return (
+    (op.name === 'transpose' || (elementwise.has(op.name) && inputs.every((one) => !one || lifted.has(one) || one.type?.dims.length === 0))) &&
+    inputs.some((one) => one && lifted.has(one))
+  );
 }
 
 /** The node over weights with an expert axis in front; those of fewer axes than the result get more after it. */

@@ -34,7 +34,7 @@ for (const tokens of [1, 16, 256]) figures[`t${tokens}`] = await least(tokens);
 dispose();
 console.log(JSON.stringify(figures));
 
-/** The least milliseconds of some runs on other rows each time. */
+/** The least milliseconds of some runs: several tokens are others each time; one is always the same, so that its experts are as warm in the caches as a dense layer is. */
 async function least(tokens: number): Promise<number> {
   const inputs = Array.from(
     { length: 8 },

@@ -69,9 +69,16 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
   const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, options) }));
   const refused = refusals.flatMap(({ lowering, reason }) => (reason === undefined ? [] : [{ lowering, reason }]));
   const possible = refusals.filter(({ reason }) => reason === undefined).map(({ lowering }) => lowering);
-  const estimates = possible.map((lowering) => ({ lowering, one: cost(lowering, sizes, 1, target.mixtures.costs) / 1000, many: cost(lowering, sizes, manyTokens, target.mixtures.costs) / 1000 }));
+  const estimates = possible.map((lowering) => ({
+    lowering,
+    one: cost(lowering, sizes, 1, target.mixtures.costs) / 1000,
+    many: cost(lowering, sizes, manyTokens, target.mixtures.costs) / 1000,
+  }));
   const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), estimates, refused };
-  const asked = wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched'))) ? wish : undefined;
+  const asked =
+    wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched')))
+      ? wish
+      : undefined;
   if (asked) return { ...about, ...asked, upTo: turn(asked, sizes, target.mixtures.costs), reason: 'asked for' };
   const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `the target ${target.name} has no such lowering`}; ` : '';
   const best = cheapest(estimates, options.steps, target.controlFlow);
@@ -88,7 +95,8 @@ function cheapest(estimates: Estimates, steps: boolean, controlFlow: boolean): W
   if (one.lowering === many.lowering) return { few: one.lowering, many: one.lowering, reason: `least for one token and for ${manyTokens}` };
   const loss = (given: Estimates[number]): number => Math.max(given.one / one.one, given.many / many.many);
   const single = estimates.reduce((best, given) => (loss(given) < loss(best) ? given : best));
-  if (!controlFlow || loss(single) <= worthwhile || [one.lowering, many.lowering].includes('batched')) return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}` };
+  if (!controlFlow || loss(single) <= worthwhile || [one.lowering, many.lowering].includes('batched'))
+    return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}` };
   return { few: one.lowering, many: many.lowering, reason: `each the least for its number of tokens; one alone costs ${loss(single).toFixed(2)} ×` };
 }
 

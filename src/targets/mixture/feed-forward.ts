@@ -1,7 +1,7 @@
 /** Recognises experts that onnxruntime's `MoE` computes: a product, an activation, a product. The activation is told by its numbers, however it is spelled. */
 
-import { constant as constantOp } from '../../graph/constant.ts';
 import { isArray } from '../../graph/attr.ts';
+import { constant as constantOp } from '../../graph/constant.ts';
 import { evaluateGraph } from '../../graph/eval.ts';
 import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
 import { type NdArray, ndArray } from '../../graph/nd-array.ts';
@@ -51,7 +51,12 @@ export function feedForward(body: Graph, constantOf: (one: Value) => NdArray | u
   const spent = new Set([down, ...into].flatMap(({ matrix, bias }) => [matrix, bias]));
   if (into.length < 1 || into.length > 2 || own.some((_, i) => !spent.has(i))) return undefined;
   const order = body.nodes.filter((node) => between.includes(node));
-  const found = activationOf(order, constants, into.map((one) => one.value), down.of);
+  const found = activationOf(
+    order,
+    constants,
+    into.map((one) => one.value),
+    down.of,
+  );
   return found && { ...found.activation, into: found.order.map((i) => into[i] ?? down), down };
 }
 
@@ -93,7 +98,12 @@ const plain = {
 type Activation = { readonly activation: keyof typeof plain } | { readonly activation: 'swiglu'; readonly alpha: number; readonly beta: number; readonly limit: number };
 
 /** What elementwise nodes compute, by trying: the activation, and in which order it takes the products. */
-function activationOf(nodes: readonly Node[], constants: ReadonlyMap<Value, NdArray>, inputs: readonly Value[], result: Value): { readonly activation: Activation; readonly order: readonly number[] } | undefined {
+function activationOf(
+  nodes: readonly Node[],
+  constants: ReadonlyMap<Value, NdArray>,
+  inputs: readonly Value[],
+  result: Value,
+): { readonly activation: Activation; readonly order: readonly number[] } | undefined {
   const size = inputs.length === 1 ? points.length : points.length ** 2;
   const grid = inputs.map((_, i) => Array.from({ length: size }, (_, j) => points[i === 0 ? j % points.length : Math.floor(j / points.length)] ?? 0));
   const found = evaluate(nodes, constants, inputs, result, grid);
@@ -105,8 +115,17 @@ function activationOf(nodes: readonly Node[], constants: ReadonlyMap<Value, NdAr
     return name && { activation: { activation: name }, order: [0] };
   }
   const inside = nodes.flatMap(({ op, attrs }) => (op === constantOp && isArray(attrs['array']) ? [attrs['array']] : []));
-  const numbers = [...new Set([...inside, ...constants.values()].flatMap(({ data }) => (data.length === 1 ? Array.from(data) : [])).concat(nodes.flatMap(({ attrs }) => Object.values(attrs).filter((one) => typeof one === 'number'))))];
-  for (const order of [[0, 1], [1, 0]]) {
+  const numbers = [
+    ...new Set(
+      [...inside, ...constants.values()]
+        .flatMap(({ data }) => (data.length === 1 ? Array.from(data) : []))
+        .concat(nodes.flatMap(({ attrs }) => Object.values(attrs).filter((one) => typeof one === 'number'))),
+    ),
+  ];
+  for (const order of [
+    [0, 1],
+    [1, 0],
+  ]) {
     const [g, l] = order[0] === 0 ? [a, b] : [b, a];
     for (const limit of [Number.POSITIVE_INFINITY, ...numbers.filter((one) => one > 0)]) {
       for (const alpha of [1, ...numbers]) {
@@ -123,12 +142,20 @@ function activationOf(nodes: readonly Node[], constants: ReadonlyMap<Value, NdAr
   return undefined;
 }
 
-function evaluate(nodes: readonly Node[], constants: ReadonlyMap<Value, NdArray>, inputs: readonly Value[], result: Value, grid: readonly (readonly number[])[]): Float64Array | undefined {
+function evaluate(
+  nodes: readonly Node[],
+  constants: ReadonlyMap<Value, NdArray>,
+  inputs: readonly Value[],
+  result: Value,
+  grid: readonly (readonly number[])[],
+): Float64Array | undefined {
   const [first = []] = grid;
   const typed = inputs.map((_, i) => value(`in${i}`, tensor('f32', [first.length, 1])));
   const of = (one: Value): Value => typed[inputs.indexOf(one)] ?? one;
   const moved = nodes.map((node) => ({ ...node, inputs: node.inputs.map((one) => one && of(one)) }));
-  const weights = [...constants].map(([held, array], i) => ({ value: held, path: String(i), storage: 'constant', source: { kind: 'literal', array, dims: array.dims, dtype: array.dtype } }) as const);
+  const weights = [...constants].map(
+    ([held, array], i) => ({ value: held, path: String(i), storage: 'constant', source: { kind: 'literal', array, dims: array.dims, dtype: array.dtype } }) as const,
+  );
   const graph: Graph = { name: 'activation', inputs: typed, outputs: [{ name: 'y', value: of(result) }], nodes: moved, weights };
   const feeds = Object.fromEntries(typed.map(({ name }, i) => [name, ndArray([first.length, 1], grid[i] ?? [])]));
   return evaluateGraph(graph, feeds, (path) => [...constants.values()][Number(path)] ?? ndArray([0], []))['y']?.data;

@@ -16,35 +16,37 @@ import { type Kind, knownSizes, openShape, present, readSegment } from './segmen
 const least = 1e-30;
 
 /** Lowers a segment of feed-forwards in the graph `around`. The operator wants matrices as [out, in], gate and up row by row in turn: they are written so. */
-export const fusedIn = (around: Graph): Lowering => (node, context, old) => {
-  const { onnx } = context;
-  const segment = readSegment(node, old);
-  const kind = present(segment.kinds[0]);
-  const found = present(feedForward(kind.body, producersOf(around).array));
-  const [width = 0] = knownSizes(segment.out);
-  const k = present(constant(segment.slots));
-  const x = onnx.Reshape(segment.rows[0]?.value, onnx.ints([-1, width]));
-  const experts = onnx.Reshape(segment.experts, onnx.ints([-1, k]));
-  const weights = segment.weights ? onnx.Reshape(segment.weights, onnx.ints([-1, k])) : onnx.Cast(onnx.Equal(experts, experts), { to: 1 });
-  const shape = onnx.Concat(onnx.Shape(x, { start: 0, end: 1 }), onnx.ints([segment.n]), { axis: 0 });
-  const none = onnx.ConstantOfShape(shape, { value: ndArray([1], [least]) });
-  const logits = onnx.Log(onnx.ScatterElements(none, experts, weights, { axis: 1, reduction: 'add' }));
-  const [fc1, bias1] = rowsInTurn(context, kind, found.into, `${segment.name}.fc1`);
-  const [fc2, bias2] = rowsInTurn(context, kind, [found.down], `${segment.name}.fc2`);
-  const gated = found.activation === 'swiglu';
-  const settings = {
-    k,
-    activation_type: found.activation,
-    normalize_routing_weights: 1,
-    use_sparse_mixer: 0,
-    swiglu_fusion: gated ? 1 : 0,
-    activation_alpha: float(gated ? found.alpha : 1),
-    activation_beta: float(gated ? found.beta : 0),
-    swiglu_limit: gated && Number.isFinite(found.limit) ? float(found.limit) : undefined,
+export const fusedIn =
+  (around: Graph): Lowering =>
+  (node, context, old) => {
+    const { onnx } = context;
+    const segment = readSegment(node, old);
+    const kind = present(segment.kinds[0]);
+    const found = present(feedForward(kind.body, producersOf(around).array));
+    const [width = 0] = knownSizes(segment.out);
+    const k = present(constant(segment.slots));
+    const x = onnx.Reshape(segment.rows[0]?.value, onnx.ints([-1, width]));
+    const experts = onnx.Reshape(segment.experts, onnx.ints([-1, k]));
+    const weights = segment.weights ? onnx.Reshape(segment.weights, onnx.ints([-1, k])) : onnx.Cast(onnx.Equal(experts, experts), { to: 1 });
+    const shape = onnx.Concat(onnx.Shape(x, { start: 0, end: 1 }), onnx.ints([segment.n]), { axis: 0 });
+    const none = onnx.ConstantOfShape(shape, { value: ndArray([1], [least]) });
+    const logits = onnx.Log(onnx.ScatterElements(none, experts, weights, { axis: 1, reduction: 'add' }));
+    const [fc1, bias1] = rowsInTurn(context, kind, found.into, `${segment.name}.fc1`);
+    const [fc2, bias2] = rowsInTurn(context, kind, [found.down], `${segment.name}.fc2`);
+    const gated = found.activation === 'swiglu';
+    const settings = {
+      k,
+      activation_type: found.activation,
+      normalize_routing_weights: 1,
+      use_sparse_mixer: 0,
+      swiglu_fusion: gated ? 1 : 0,
+      activation_alpha: float(gated ? found.alpha : 1),
+      activation_beta: float(gated ? found.beta : 0),
+      swiglu_limit: gated && Number.isFinite(found.limit) ? float(found.limit) : undefined,
+    };
+    const [y] = onnx.all('MoE', [x, logits, fc1, bias1, fc2, bias2], settings, 1, { domain: 'com.microsoft' });
+    return [onnx.Reshape(onnx.Mul(y, onnx.ReduceSum(weights, onnx.ints([1]), { keepdims: 1 })), openShape(onnx, [...segment.lead, ...segment.out]))];
   };
-  const [y] = onnx.all('MoE', [x, logits, fc1, bias1, fc2, bias2], settings, 1, { domain: 'com.microsoft' });
-  return [onnx.Reshape(onnx.Mul(y, onnx.ReduceSum(weights, onnx.ints([1]), { keepdims: 1 })), openShape(onnx, [...segment.lead, ...segment.out]))];
-};
 
 /** What keeps a segment from being one operator; undefined where nothing does. `around` is the graph it stands in. */
 export function notFused(node: Node, around: Graph): string | undefined {

@@ -1,6 +1,6 @@
 /** A segment whose weights are gathered for every pick, then multiplied in one batch: no sorting, no control flow, memory for tokens · k experts. For few tokens, and for devices that have nothing else. */
 
-import { graphBuilder, type GraphBuilder } from '../../graph/builder.ts';
+import { type GraphBuilder, graphBuilder } from '../../graph/builder.ts';
 import { constant, dim } from '../../graph/dim.ts';
 import { TypeFault } from '../../graph/fail.ts';
 import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
@@ -54,11 +54,23 @@ function picksAsBatch(segment: Segment): { readonly graph: Graph; readonly given
     const all = segment.kinds.length === 1;
     const stacked = kind.stacked.map((one, i) => take(one, present(kind.lifted[i]).type));
     const at = all ? experts : within(build, experts, kind);
-    const y = wide(build, ofKind(build, segment, kind, rows, stacked.map((one) => build.one(gather, [one, at]))), segment);
+    const y = wide(
+      build,
+      ofKind(
+        build,
+        segment,
+        kind,
+        rows,
+        stacked.map((one) => build.one(gather, [one, at])),
+      ),
+      segment,
+    );
     return all ? y : build.one(mul, [y, spread(build, belongs(build, experts, kind), y)]);
   });
   const each = parts.reduce((total, part) => build.one(add, [total, part]));
-  const result = segment.summed ? summed(build, each, weights, lead) : build.one(permute, [each], { order: [lead, ...range(0, lead), ...range(lead + 1, lead + 1 + segment.out.length)] });
+  const result = segment.summed
+    ? summed(build, each, weights, lead)
+    : build.one(permute, [each], { order: [lead, ...range(0, lead), ...range(lead + 1, lead + 1 + segment.out.length)] });
   return { graph: build.finish({ name: segment.name, inputs, outputs: [{ name: 'y', value: result }], weights: [] }), given };
 }
 
@@ -91,13 +103,18 @@ function ofKind(build: GraphBuilder, { lead }: Segment, { body }: Kind, rows: re
   const own = new Set(body.inputs.slice(rows.length));
   for (const node of body.nodes) {
     const rank = node.outputs[0]?.type?.dims.length ?? 1;
-    const fit = (old: Value, port: number): Value => {
+    const widened = (old: Value, port: number): Value => {
       const one = became.get(old) ?? old;
       if (!own.has(old) || (node.op.name === 'matmul' && port === 1)) return one;
       const missing = front + rank - (one.type?.dims.length ?? 0);
       return range(0, Math.max(0, missing)).reduce<Value>((held) => build.one(unsqueeze, [held], { axis: front }), one);
     };
-    const results = build.add(node.op, node.inputs.map((one, port) => one && fit(one, port)), node.attrs, { name: node.outputs[0]?.name ?? node.op.name });
+    const results = build.add(
+      node.op,
+      node.inputs.map((one, port) => one && widened(one, port)),
+      node.attrs,
+      { name: node.outputs[0]?.name ?? node.op.name },
+    );
     node.outputs.forEach((old, i) => became.set(old, present(results[i])));
   }
   const result = present(body.outputs[0]).value;

@@ -30,7 +30,15 @@ function experts(inside: LoweringContext, { kinds, rows }: Segment, sorted: read
   const split = (one: Value): readonly Value[] => onnx.all('Split', [one, totals], { axis: 0 }, kinds.length);
   const each = rows.map((_, i) => split(present(sorted[i])));
   const ids = split(picks.sorted);
-  const results = kinds.map((kind, i) => kindOf(inside, kind, each.map((one) => present(one[i])), present(counts[i]), onnx.Sub(ids[i], onnx.scalar(kind.from, 'i64'))));
+  const results = kinds.map((kind, i) =>
+    kindOf(
+      inside,
+      kind,
+      each.map((one) => present(one[i])),
+      present(counts[i]),
+      onnx.Sub(ids[i], onnx.scalar(kind.from, 'i64')),
+    ),
+  );
   return onnx.Concat(...results, { axis: 0 });
 }
 
@@ -55,21 +63,40 @@ function kindOf(inside: LoweringContext, kind: Kind, rows: readonly Value[], cou
   };
   const apart = (old: Value): readonly Value[] => {
     const all = whole.get(old);
-    const known = pieces.get(old) ?? (kind.count === 1 ? [joined(old)] : all && onnx.all('Split', [all, counts], { axis: 0 }, kind.count).map((one) => inside.typed(one, old.type)));
+    const known =
+      pieces.get(old) ?? (kind.count === 1 ? [joined(old)] : all && onnx.all('Split', [all, counts], { axis: 0 }, kind.count).map((one) => inside.typed(one, old.type)));
     if (known) pieces.set(old, known);
     return known ?? Array.from({ length: kind.count }, () => inside.lowered(old));
   };
   for (const node of kind.body.nodes) {
     if (!node.inputs.some((one) => one && own.has(one))) {
-      const results = inside.apply(node, node.inputs.map((one) => one && joined(one)));
+      const results = inside.apply(
+        node,
+        node.inputs.map((one) => one && joined(one)),
+      );
       node.outputs.forEach((old, i) => whole.set(old, present(results[i])));
     } else if (elementwise.has(node.op.name)) {
-      const results = inside.apply(node, node.inputs.map((one) => one && (own.has(one) ? vectorOfRows(inside, kind, own.get(one) ?? 0, node, ids) : joined(one))));
+      const results = inside.apply(
+        node,
+        node.inputs.map((one) => one && (own.has(one) ? vectorOfRows(inside, kind, own.get(one) ?? 0, node, ids) : joined(one))),
+      );
       node.outputs.forEach((old, i) => whole.set(old, present(results[i])));
     } else {
-      const inputs = node.inputs.map((one) => one && (own.has(one) ? Array.from({ length: kind.count }, (_, e) => weightOfExpert(inside, kind, own.get(one) ?? 0, e)) : apart(one)));
-      const results = Array.from({ length: kind.count }, (_, e) => inside.apply(node, inputs.map((one) => one?.[e])));
-      node.outputs.forEach((old, i) => pieces.set(old, results.map((one) => present(one[i]))));
+      const inputs = node.inputs.map(
+        (one) => one && (own.has(one) ? Array.from({ length: kind.count }, (_, e) => weightOfExpert(inside, kind, own.get(one) ?? 0, e)) : apart(one)),
+      );
+      const results = Array.from({ length: kind.count }, (_, e) =>
+        inside.apply(
+          node,
+          inputs.map((one) => one?.[e]),
+        ),
+      );
+      node.outputs.forEach((old, i) =>
+        pieces.set(
+          old,
+          results.map((one) => present(one[i])),
+        ),
+      );
     }
   }
   return joined(present(kind.body.outputs[0]).value);

@@ -1,7 +1,7 @@
 /** A segment as one `Loop` over the experts that were picked, each with its slice of the stacked weights: a graph of the same size for any number of experts. */
 
-import { ndArray } from '../../graph/nd-array.ts';
 import { type Value, value } from '../../graph/graph.ts';
+import { ndArray } from '../../graph/nd-array.ts';
 import { tensor } from '../../graph/type.ts';
 import type { Lowering, LoweringContext } from '../target.ts';
 import { gatherRows, type Picks, putBack, sortPicks } from './picks.ts';
@@ -34,7 +34,13 @@ interface Scene {
 /** Appends what the picked experts of one kind give to `done`. */
 function loop({ context, segment, sorted, picks, starts, ends }: Scene, kind: Kind, name: string, done: Value): Value {
   const { onnx } = context;
-  const numbers = onnx.array(ndArray([segment.n], Array.from({ length: segment.n }, (_, e) => (e >= kind.from && e < kind.from + kind.count ? 1 : 0)), 'i64'));
+  const numbers = onnx.array(
+    ndArray(
+      [segment.n],
+      Array.from({ length: segment.n }, (_, e) => (e >= kind.from && e < kind.from + kind.count ? 1 : 0)),
+      'i64',
+    ),
+  );
   const active = onnx.Reshape(onnx.NonZero(onnx.Mul(picks.counts, numbers)), onnx.ints([-1]));
   const turn = value(`${name}/turn`, tensor('i64', []));
   const going = value(`${name}/going`, tensor('bool', []));

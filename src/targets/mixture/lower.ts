@@ -4,7 +4,7 @@ import { Bug } from '../../diagnostics/bug.ts';
 import { constant } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import type { Lowering, LoweringName } from '../target.ts';
-import { type Choice, choose, type ChooseOptions } from './choose.ts';
+import { type Choice, type ChooseOptions, choose } from './choose.ts';
 import { fusedIn } from './fused.ts';
 import { gathered } from './gathered.ts';
 import { guarded } from './guarded.ts';

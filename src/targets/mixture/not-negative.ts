@@ -1,7 +1,7 @@
 /** Whether the numbers of a value can be shown never to be negative: what logarithms of weights need. */
 
 import type { Graph, Value } from '../../graph/graph.ts';
-import { producersOf, type Producers } from '../../passes/producers.ts';
+import { type Producers, producersOf } from '../../passes/producers.ts';
 
 /** Ops whose results are never negative. */
 const always: ReadonlySet<string> = new Set(['softmax', 'sigmoid', 'exp', 'relu', 'softplus', 'abs', 'sqrt', 'rsqrt', 'one_hot']);
@@ -48,8 +48,10 @@ function passes(op: string, inputs: readonly (Value | undefined)[], producers: P
   if (op === 'concat') return inputs.every((input) => input && look(input, producers, known));
   if (op === 'maximum') return inputs.some((input) => input && look(input, producers, known));
   const ports = passing[op];
-  return ports?.every((port) => {
-    const input = inputs[port];
-    return input !== undefined && look(input, producers, known);
-  }) ?? false;
+  return (
+    ports?.every((port) => {
+      const input = inputs[port];
+      return input !== undefined && look(input, producers, known);
+    }) ?? false
+  );
 }

@@ -25,7 +25,13 @@ export function sortPicks(onnx: Onnx, experts: Value, n: number): Picks {
   const ascending = (keys: Value): readonly Value[] => onnx.all('TopK', [keys, total], { axis: 0, largest: 0, sorted: 1 }, 2);
   const [sorted = flat, order = flat] = ascending(flat);
   const [, places = order] = ascending(order);
-  const numbers = onnx.array(ndArray([n, 1], Array.from({ length: n }, (_, e) => e), 'i64'));
+  const numbers = onnx.array(
+    ndArray(
+      [n, 1],
+      Array.from({ length: n }, (_, e) => e),
+      'i64',
+    ),
+  );
   const counts = onnx.ReduceSum(onnx.Cast(onnx.Equal(numbers, flat), { to: 7 }), onnx.ints([1]), { keepdims: 0 });
   return { order, places, sorted, counts };
 }
