@@ -213,12 +213,12 @@ test.each([
   ['as many tokens as are read', '= '.repeat(49_999), 'unexpected-token'],
   ['thousands of broken layers', 'layer A() { forward( }} b '.repeat(4_500), 'unclosed-bracket'],
 ])('%s: a fault, and soon', (_, text, code) => {
-  const start = performance.now();
+  const start = process.cpuUsage();
   const { faults } = parse(text, 'x.moe');
   expect(faults[0]?.code).toBe(code);
   expect(faults.length).toBeLessThanOrEqual(100);
   expect(format(text, 'x.moe').text).toBe(text);
-  expect(performance.now() - start).toBeLessThan(2_000);
+  expect(milliseconds(start)).toBeLessThan(2_000);
 });
 
 test('what is just within the limits is read', () => {
@@ -233,9 +233,15 @@ test('a file of 300 lines takes a few milliseconds', () => {
   const model = seeds.reduce((longest, text) => (text.length > longest.length ? text : longest), '');
   const text = model.repeat(Math.ceil(300 / model.split('\n').length));
   const times = Array.from({ length: 10 }, () => {
-    const start = performance.now();
+    const start = process.cpuUsage();
     parse(text, 'x.moe');
-    return performance.now() - start;
+    return milliseconds(start);
   }).sort((a, b) => a - b);
   expect(times[5]).toBeLessThan(60);
 });
+
+/** Processor time since `start`: what other processes take does not count. */
+function milliseconds(start: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1000;
+}

@@ -1,0 +1,9 @@
+/** The tests of `npm run ready`: all but those that start processes, run many models or try thousands of programs. `npm test` runs everything. */
+
+import { fileURLToPath } from 'node:url';
+import { defineConfig, mergeConfig } from 'vitest/config';
+import all from '../vitest.config.ts';
+
+const slow = ['bad-input', 'check-fuzz', 'cli-mixtures', 'end-to-end', 'lowerings', 'router-functions', 'routers', 'routing-stats', 'run-forms', 'set-picks'];
+
+export default mergeConfig(all, defineConfig({ root: fileURLToPath(new URL('..', import.meta.url)), test: { exclude: slow.map((name) => `test/${name}.test.ts`) } }));
