@@ -96,7 +96,7 @@ async function chooseMixtures(
   { target, form, storage, lowering }: LowerOptions,
   driver: Parameters<typeof runPasses>[2],
 ): Promise<{ readonly graph: Graph; readonly choices: readonly Choice[]; readonly target: Target }> {
-  const settings: ChooseOptions = { target, steps: form !== 'whole', written: storage === 'written', ...(lowering ? { wish: lowering } : {}) };
+  const settings: ChooseOptions = { target, steps: form !== 'whole' || target.controlFlow, written: storage === 'written', ...(lowering ? { wish: lowering } : {}) };
   const chosen = choices(graph, settings);
   if (chosen.length === 0) return { graph, choices: [], target };
   for (const { path, few, many, reason } of chosen.filter((one) => lowering && (one.few !== lowering.few || one.many !== lowering.many)))

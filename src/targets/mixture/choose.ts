@@ -20,7 +20,7 @@ export const spellWish = ({ few, many }: Wish): string => (few === many ? many :
 /** What a choice depends on beside the segment. */
 export interface ChooseOptions {
   readonly target: Target;
-  /** Whether the graph is run for one token at a time too. */
+  /** Whether the graph may be run for one token at a time too. */
   readonly steps: boolean;
   /** Whether weights are written anew, so that other orders of rows cost nothing. */
   readonly written: boolean;
@@ -139,14 +139,15 @@ function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, t
   const active = n * (1 - (1 - 1 / n) ** rows);
   switch (lowering) {
     case 'batched':
-      return node * n * (products + 3) + (n * bytes) / read + (n * tokens * flops) / multiply;
+      return node * n * (products + 3) + Math.max((n * bytes) / read, (n * tokens * flops) / multiply);
     case 'guarded':
-      return node * (30 + n * products) + (active * bytes) / read + (rows * flops) / multiply;
+      return node * (30 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply);
     case 'gathered':
       return node * 20 + rows * bytes * (1 / copy + 1 / read);
     case 'looped':
       return node * 40 + active * (node * (15 + 3 * products) + bytes * (1 / copy + 1 / read)) + (rows * flops) / multiply;
     case 'fused':
-      return node * 12 + (active * bytes) / read + (rows * flops) / multiplyFused;
+      // An expert of several rows has its matrices laid out for the product anew in every run.
+      return node * 12 + Math.max(((tokens > 1 ? 1.6 : 1) * active * bytes) / read, (rows * flops) / multiplyFused);
   }
 }
