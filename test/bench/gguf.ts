@@ -84,10 +84,15 @@ function settingsOf({ V, D, H, L, N, G, E, k }: MixtureShape): readonly Setting[
     ['llama.expert_count', 'u32', E],
     ['llama.expert_used_count', 'u32', k],
     ['tokenizer.ggml.model', 'string', 'llama'],
-    ['tokenizer.ggml.tokens', 'strings', Array.from({ length: V }, (_, i) => (i < 3 ? (['<unk>', '<s>', '</s>'][i] ?? '') : `t${i}`))],
+    ['tokenizer.ggml.tokens', 'strings', Array.from({ length: V }, (_, i) => wordOf(i))],
     ['tokenizer.ggml.scores', 'floats', new Array<number>(V).fill(0)],
-    ['tokenizer.ggml.token_type', 'ints', Array.from({ length: V }, (_, i) => (i === 0 ? 2 : i < 3 ? 3 : 1))],
+    ['tokenizer.ggml.token_type', 'ints', Array.from({ length: V }, (_, i) => (i === 0 ? 2 : i < 3 ? 3 : i < 259 ? 6 : 1))],
   ];
+}
+
+/** A vocabulary as SentencePiece lays it out: three words of control, 256 bytes, then anything. */
+function wordOf(i: number): string {
+  return ['<unk>', '<s>', '</s>'][i] ?? (i < 259 ? `<0x${(i - 3).toString(16).toUpperCase().padStart(2, '0')}>` : `t${i}`);
 }
 
 function encode([name, kind, value]: Setting): readonly Buffer[] {

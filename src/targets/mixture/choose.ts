@@ -48,6 +48,8 @@ export interface Choice extends Wish {
 export const manyTokens = 256;
 /** A second lowering must save this much to be worth a second graph. */
 const worthwhile = 1.15;
+/** Bytes of a mixture up to which the fused operator is chosen. It gained on one mixture alone up to 100 MB, and lost by half in a model of 16, whose weights it reads where they lie. */
+const fusedAtMost = 1 << 24;
 /** Bytes that gathering weights may take for `manyTokens`. */
 const gatheredAtMost = 1 << 30;
 
@@ -111,9 +113,14 @@ function turn({ few, many }: Wish, sizes: Sizes, costs: MixtureCosts): number {
   return low;
 }
 
-function refusal(lowering: LoweringName, node: Node, around: Graph, { k, bytes }: Sizes, { written, target, wish }: ChooseOptions): string | undefined {
+function refusal(lowering: LoweringName, node: Node, around: Graph, { n, k, bytes }: Sizes, { written, target, wish }: ChooseOptions): string | undefined {
   const asked = wish?.few === lowering || wish?.many === lowering;
-  if (lowering === 'fused') return notFused(node, around) ?? (written || asked ? undefined : 'its weights would have to be written in another order');
+  if (lowering === 'fused') {
+    const fault = notFused(node, around);
+    if (fault !== undefined || asked) return fault;
+    if (!written) return 'its weights would have to be written in another order';
+    return n * bytes > fusedAtMost ? 'it is slower where many layers share the caches' : undefined;
+  }
   if (lowering === 'gathered') {
     if (!canGather(node)) return 'its experts cannot be computed in one batch with weights of their own';
     const most = manyTokens * k * bytes;
