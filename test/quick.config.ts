@@ -4,6 +4,22 @@ import { fileURLToPath } from 'node:url';
 import { defineConfig, mergeConfig } from 'vitest/config';
 import all from '../vitest.config.ts';
 
-const slow = ['bad-input', 'check-fuzz', 'cli-mixtures', 'end-to-end', 'lowerings', 'router-functions', 'routers', 'routing-stats', 'run-forms', 'set-picks'];
+const slow = [
+  'bad-input',
+  'check-fuzz',
+  'cli-mixtures',
+  'end-to-end',
+  'lowerings',
+  'mixtures',
+  'router-functions',
+  'routers',
+  'routing-stats',
+  'run-forms',
+  'rxn-albert',
+  'set-picks',
+  'stories260k',
+  'webgpu',
+  'zoo',
+];
 
 export default mergeConfig(all, defineConfig({ root: fileURLToPath(new URL('..', import.meta.url)), test: { exclude: slow.map((name) => `test/${name}.test.ts`) } }));
