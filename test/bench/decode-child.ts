@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { decodeByStep } from './step-by-step.ts';
 
 const [, , way = 'step', folder = ''] = process.argv;
 const context = 256;
@@ -12,7 +13,7 @@ const ids = (data: BigInt64Array, ...dims: number[]): Tensor => new Tensor('int6
 const began = performance.now();
 const session = await InferenceSession.create(join(folder, way === 'loop' ? 'generate.onnx' : 'model.onnx'), options);
 const load = (performance.now() - began) / 1000;
-const run = way === 'loop' ? byLoop : byStep;
+const run = way === 'loop' ? byLoop : (count: number) => decodeByStep(session, prompt, count);
 await run(4);
 const first = await run(1);
 const all = await run(1 + steps);
@@ -37,42 +38,4 @@ async function byLoop(count: number): Promise<number> {
   });
   if (tokens?.dims[0] !== count) throw new Error(`${tokens?.dims} tokens`);
   return (performance.now() - start) / 1000;
-}
-
-/** The same, each step a run whose keys and values come back to JS. */
-async function byStep(count: number): Promise<number> {
-  const start = performance.now();
-  let past: Record<string, Tensor> = {};
-  for (const one of session.inputMetadata) {
-    if (one.isTensor && one.name.startsWith('past_'))
-      past[one.name] = new Tensor(
-        'float32',
-        new Float32Array(0),
-        one.shape.map((size, i) => (typeof size === 'number' ? size : i === 0 ? 1 : 0)),
-      );
-  }
-  let feed = prompt;
-  for (let step = 0; step < count; step++) {
-    const total = context + step;
-    const at = BigInt64Array.from(feed, (_, i) => BigInt(total - feed.length + i));
-    const results: Record<string, Tensor> = await session.run({
-      input_ids: ids(feed, 1, feed.length),
-      attention_mask: ids(new BigInt64Array(total).fill(1n), 1, total),
-      position_ids: ids(at, 1, feed.length),
-      ...past,
-    });
-    const { logits } = results;
-    if (!logits) throw new Error('no logits');
-    feed = BigInt64Array.of(BigInt(largest(logits)));
-    past = Object.fromEntries(Object.keys(past).map((name) => [name, results[name.replace('past_key_values', 'present')] ?? logits]));
-  }
-  return (performance.now() - start) / 1000;
-}
-
-/** The index of the largest logit of the last row. */
-function largest({ data, dims }: Tensor): number {
-  const numbers = (data as Float32Array).subarray(-(dims.at(-1) ?? 0));
-  let best = 0;
-  for (let i = 1; i < numbers.length; i++) if ((numbers[i] ?? 0) > (numbers[best] ?? 0)) best = i;
-  return best;
 }
