@@ -6,22 +6,10 @@ import { evaluateGraph } from '../src/graph/eval.ts';
 import { type Graph, value } from '../src/graph/graph.ts';
 import { ndArray } from '../src/graph/nd-array.ts';
 import { tensor } from '../src/graph/type.ts';
-import { exportModel } from '../src/onnx/export.ts';
 import { matmul, softmax } from '../src/ops/index.ts';
-import { sessionCompute } from '../src/run/compute.ts';
-import { lowerGraph } from '../src/targets/lower.ts';
-import { targetOf } from './running.ts';
+import { portableCompute } from './running.ts';
 
-const portable = targetOf('portable');
-const toModel = (graph: Graph): Uint8Array =>
-  exportModel(lowerGraph(graph, portable, 'written'), {
-    opset: portable.opset,
-    ir: portable.ir,
-    place: () => {
-      throw new Bug('no weights here');
-    },
-  });
-const compute = sessionCompute({ toModel, threads: 1 });
+const compute = portableCompute();
 afterAll(() => compute.close());
 
 /** softmax(x @ w), for any number of rows. */
@@ -52,6 +40,12 @@ describe('Compute on onnxruntime', () => {
       [2, 2],
       [58, 64, 139, 154],
     ]);
+  });
+
+  it('multiplies matrices in f32', async () => {
+    const a = { rows: 2, columns: 3, data: Float32Array.of(1, 2, 3, 4, 5, 6) };
+    const b = { rows: 3, columns: 1, data: Float32Array.of(7, 9, 11) };
+    expect(await compute.product(a, b)).toEqual({ rows: 2, columns: 1, data: Float32Array.of(58, 139) });
   });
 
   it('takes what does not run for a fault of the pass', async () => {

@@ -2,10 +2,13 @@
 
 import { join } from 'node:path';
 import type { Outcome } from '../src/diagnostics/diagnostic.ts';
+import { exportModel } from '../src/onnx/export.ts';
+import { type SessionCompute, sessionCompute } from '../src/run/compute.ts';
 import { type Found, modelOfCheckpoint, modelOfSource } from '../src/run/find-model.ts';
 import { type PrepareOptions, prepare } from '../src/run/prepare.ts';
 import { openSession, type Session } from '../src/run/session.ts';
 import { targets } from '../src/targets/index.ts';
+import { lowerGraph } from '../src/targets/lower.ts';
 import type { Target } from '../src/targets/target.ts';
 import { repository, repositoryReader } from './repository.ts';
 
@@ -38,4 +41,13 @@ export function targetOf(name: 'ort' | 'portable' | 'webgpu'): Target {
 export async function open(found: Found, target: 'ort' | 'portable' | 'webgpu', options: Partial<PrepareOptions> = {}): Promise<Session> {
   const executable = must(await prepare(found, { target: targetOf(target), version: 'test', ...options }));
   return must(await openSession(executable, { threads: 1 }));
+}
+
+/** `Compute` on one thread, for graphs without weights. The caller closes it. */
+export function portableCompute(): SessionCompute {
+  const target = targetOf('portable');
+  const place = (): never => {
+    throw new Error('no weights here');
+  };
+  return sessionCompute({ toModel: (graph) => exportModel(lowerGraph(graph, target, 'written'), { opset: target.opset, ir: target.ir, place }), threads: 1 });
 }

@@ -2,15 +2,14 @@
 
 import { Bug } from '../diagnostics/bug.ts';
 import { graphBuilder } from '../graph/builder.ts';
-import type { Compute } from '../graph/compute.ts';
+import type { Compute, Matrix } from '../graph/compute.ts';
 import { symbol } from '../graph/dim.ts';
 import { type Graph, value } from '../graph/graph.ts';
-import type { NdArray } from '../graph/nd-array.ts';
 import { tensor } from '../graph/type.ts';
 import { matmul } from '../ops/index.ts';
 import type { Tensors } from './protocol.ts';
 import { openSession, type Session, type SessionOptions } from './session.ts';
-import { fromNdArray, toNdArray } from './tensor.ts';
+import { fromNdArray, type Tensor, toNdArray } from './tensor.ts';
 
 /** What a graph has to become to be run. */
 export interface ComputeOptions extends SessionOptions {
@@ -35,20 +34,29 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
     if (!opened.ok) throw new Bug(`${graph.name} does not load`, opened.diagnostics.map(({ message }) => message).join('\n'));
     return opened.value;
   };
-  const run = async (graph: Graph, feeds: Readonly<Record<string, NdArray>>): Promise<Readonly<Record<string, NdArray>>> => {
+  const runTensors = async (graph: Graph, feeds: Tensors): Promise<Tensors> => {
     const known = sessions.get(graph) ?? open(graph);
     sessions.set(graph, known);
-    const given: Tensors = Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, fromNdArray(array)]));
-    const results = await (await known).run(given);
+    const results = await (await known).run(feeds);
     if (!results.ok) throw new Bug(`${graph.name} does not run`, results.diagnostics.map(({ message }) => message).join('\n'));
-    return Object.fromEntries(Object.entries(results.value).map(([name, one]) => [name, toNdArray(one)]));
+    return results.value;
+  };
+  const multiply = async (a: Tensor, b: Tensor): Promise<Tensor> => {
+    const { product } = await runTensors(product2d, { a, b });
+    if (!product) throw new Bug('a product has no result');
+    return product;
   };
   return {
-    run,
+    async run(graph, feeds) {
+      const results = await runTensors(graph, Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, fromNdArray(array)])));
+      return Object.fromEntries(Object.entries(results).map(([name, one]) => [name, toNdArray(one)]));
+    },
     async matmul(a, b) {
-      const { product } = await run(product2d, { a, b });
-      if (!product) throw new Bug('a product has no result');
-      return product;
+      return toNdArray(await multiply(fromNdArray(a), fromNdArray(b)));
+    },
+    async product(a, b) {
+      const { data } = await multiply(ofMatrix(a), ofMatrix(b));
+      return { rows: a.rows, columns: b.columns, data: data as Float32Array };
     },
     async close() {
       const opened = await Promise.allSettled(sessions.values());
@@ -57,6 +65,8 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
     },
   };
 }
+
+const ofMatrix = ({ rows, columns, data }: Matrix): Tensor => ({ dtype: 'f32', dims: [rows, columns], data });
 
 /** [M, K] · [K, N], for any sizes. */
 const product2d = ((): Graph => {
