@@ -35,6 +35,8 @@ export interface Gathered {
   readonly values: Map<Value, Partial<ValueInfoProto>>;
   readonly tensors: Map<Value, Partial<TensorProto>>;
   readonly stored: Map<string, ImportedTensor>;
+  /** Of weights so far. */
+  readonly paths: Set<string>;
   /** Inputs that came with a default. */
   readonly defaults: string[];
   /** Where the model's bytes begin in their buffer. */
@@ -59,11 +61,11 @@ export function readGraph(message: GraphProto, gathered: Gathered, outer: Scope 
   gathered.defaults.push(...(message.input ?? []).flatMap(({ name }) => (name !== undefined && held.has(name) ? [name] : [])));
   const inputs = given.map((info) => define(info.name ?? '', scope, info, gathered));
   const build = graphBuilder();
-  const weights = initializers.flatMap((one) => readInitializer(one, scope, build, gathered) ?? []);
+  const weights = initializers.flatMap((one) => readInitializer(one, scope, build, gathered));
   for (const one of message.sparseInitializer ?? [])
     readConstant(one.values?.name ?? '', { name: 'sparse_value', type: attributeTypes.sparseTensor, sparseTensor: one }, scope, build);
   const types = new Map([...(message.valueInfo ?? []), ...(message.output ?? [])].map((info) => [info.name ?? '', info]));
-  readNodes(message.node ?? [], types, scope, build, gathered);
+  readNodes(message.node ?? [], types, scope, build, gathered, weights);
   const twice = (message.output ?? []).find(({ name }, i, all) => all.findIndex((other) => other.name === name) !== i);
   if (twice) throw new Refusal(`two results are called \`${twice.name}\``);
   const outputs = (message.output ?? []).map(({ name = '' }) => ({ name, value: lookUp(name, scope, 'a result') }));
@@ -103,15 +105,42 @@ function lookUp(name: string, scope: Scope, reader: string): Value {
   throw new Refusal(`${reader} reads \`${name}\`, which nothing before it makes`);
 }
 
-/** The nodes in order, each result under its name. */
-export function readNodes(nodes: readonly NodeProto[], types: ReadonlyMap<string, ValueInfoProto>, scope: Scope, build: GraphBuilder, gathered: Gathered): void {
+/** The nodes in order, each result under its name. Large arrays of `Constant` nodes become weights where there is a list of them. */
+export function readNodes(
+  nodes: readonly NodeProto[],
+  types: ReadonlyMap<string, ValueInfoProto>,
+  scope: Scope,
+  build: GraphBuilder,
+  gathered: Gathered,
+  weights?: Weight[],
+): void {
   for (const node of nodes) {
-    const array = constantOf(node);
     const [first] = node.output ?? [];
-    if (array && first) scope.own.set(first, build.constant(array, first));
+    const large = weights && first ? largeConstant(node, first) : undefined;
+    const array = large ? undefined : constantOf(node);
+    if (large) weights?.push(...readInitializer(large, scope, build, gathered));
+    else if (array && first) scope.own.set(first, build.constant(array, first));
     else readNode(node, types, scope, build, gathered);
   }
 }
+
+/** The tensor of a `Constant` node that says nothing else, where it is too large to be folded or lies elsewhere. */
+function largeConstant(node: NodeProto, name: string): TensorProto | undefined {
+  const tensor = tensorIn(node);
+  const dims = tensor && sizesOf(tensor.dims ?? []);
+  return dims && (count(dims) > constantUpTo || tensor.dataLocation === 1) && dtypeOf(tensor.dataType ?? 0) ? { ...tensor, name } : undefined;
+}
+
+/** The tensor of a `Constant` node that says nothing else. The name a tensor has there means nothing. */
+function tensorIn(node: NodeProto): TensorProto | undefined {
+  const [attribute, ...others] = node.attribute ?? [];
+  if (!plainConstant(node) || others.length > 0 || !attribute?.t || attribute.refAttrName || attribute.docString || attribute.unknown) return undefined;
+  const { docString, metadataProps, unknown } = attribute.t;
+  return docString || metadataProps || unknown ? undefined : attribute.t;
+}
+
+const plainConstant = (node: NodeProto): boolean =>
+  node.opType === 'Constant' && (!node.domain || node.domain === 'ai.onnx') && !node.docString && !node.metadataProps && !node.unknown;
 
 function readNode(node: NodeProto, types: ReadonlyMap<string, ValueInfoProto>, scope: Scope, build: GraphBuilder, gathered: Gathered): void {
   const reader = `${node.opType ?? 'a node'} ${node.name ? `\`${node.name}\`` : ''}`.trim();
@@ -137,50 +166,48 @@ function readNode(node: NodeProto, types: ReadonlyMap<string, ValueInfoProto>, s
 /** The array of a `Constant` node that says nothing else. */
 function constantOf(node: NodeProto): NdArray | undefined {
   const [attribute, ...others] = node.attribute ?? [];
-  if (node.opType !== 'Constant' || (node.domain && node.domain !== 'ai.onnx') || others.length > 0 || node.docString || node.metadataProps || node.unknown || !attribute)
-    return undefined;
+  if (!plainConstant(node) || others.length > 0 || !attribute) return undefined;
+  const tensor = tensorIn(node);
+  if (tensor) return arrayOf(tensor);
   const attr = attrOf(typedAttribute(attribute));
   if (typeof attr === 'number') return ndArray([], [attr], 'i64');
-  if (typeof attr !== 'object') return undefined;
-  if ('data' in attr) return attr;
+  if (typeof attr !== 'object' || 'data' in attr) return undefined;
   if ('kind' in attr) return attr.kind === 'float' ? ndArray([], [attr.value]) : attr.kind === 'floats' ? ndArray([attr.values.length], attr.values) : undefined;
   return attr.every((one) => typeof one === 'number') ? ndArray([attr.length], attr, 'i64') : undefined;
 }
 
 /** A small array as a constant, a larger one as a weight; what the language has no element type for as a `Constant` node. */
-function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder, gathered: Gathered): Weight | undefined {
+function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder, gathered: Gathered): readonly Weight[] {
   const { name = '', docString, metadataProps, unknown } = message;
   const extra = present({ docString, metadataProps, unknown });
   const dims = sizesOf(message.dims ?? []);
   const small = dims && count(dims) <= constantUpTo && !extra ? arrayOf(message) : undefined;
   if (small) {
     scope.own.set(name, build.constant(small, name));
-    return undefined;
+    return [];
   }
   const dtype = dtypeOf(message.dataType ?? 0);
-  const stored = dtype && dims && dtype !== 'string' && !message.segment ? placeOf(message, dtype, dims, unusedName(name, gathered), gathered.base) : undefined;
+  const path = unusedPath(name, gathered);
+  const stored = dtype && dims && dtype !== 'string' && !message.segment ? placeOf(message, dtype, dims, path, gathered.base) : undefined;
   const array = stored || !dtype || !dims ? undefined : arrayOf(message);
   if (!dtype || !dims || !(stored || array)) {
+    if (message.dataLocation === 1) throw new Refusal(`\`${name}\`, of element type ${message.dataType ?? 0}, lies in another file`);
     const { name: _, ...content } = message;
     readConstant(name, { name: 'value', type: attributeTypes.tensor, t: content }, scope, build);
-    return undefined;
+    return [];
   }
   const held = value(name, tensor(dtype, dims));
   scope.own.set(name, held);
   if (extra) gathered.tensors.set(held, extra);
-  if (stored) gathered.stored.set(stored.name, stored);
-  return {
-    value: held,
-    path: stored?.name ?? name,
-    storage: 'constant',
-    source: array ? { kind: 'literal', dtype, dims, array } : { kind: 'tensor', dtype, dims, name: stored?.name ?? name },
-  };
+  if (stored) gathered.stored.set(path, stored);
+  gathered.paths.add(path);
+  return [{ value: held, path, storage: 'constant', source: array ? { kind: 'literal', dtype, dims, array } : { kind: 'tensor', dtype, dims, name: path } }];
 }
 
-/** Graphs inside may use a name again; sources need one of their own. */
-function unusedName(name: string, { stored }: Gathered): string {
+/** Graphs inside may use a name again; weights need one of their own. */
+function unusedPath(name: string, { paths }: Gathered): string {
   let unused = name;
-  for (let n = 2; stored.has(unused); n++) unused = `${name}.${n}`;
+  for (let n = 2; paths.has(unused); n++) unused = `${name}.${n}`;
   return unused;
 }
 

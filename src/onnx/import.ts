@@ -29,7 +29,16 @@ export interface Imported {
 /** The graph of a model's bytes; `file` is what messages call it. Nothing beside the model is read. */
 export function importModel(bytes: Uint8Array, file: string): Outcome<Imported> {
   try {
-    const gathered: Gathered = { graphs: new Map(), nodes: new Map(), values: new Map(), tensors: new Map(), stored: new Map(), defaults: [], base: bytes.byteOffset };
+    const gathered: Gathered = {
+      graphs: new Map(),
+      nodes: new Map(),
+      values: new Map(),
+      tensors: new Map(),
+      stored: new Map(),
+      paths: new Set(),
+      defaults: [],
+      base: bytes.byteOffset,
+    };
     const imported = read(decodeModel(bytes), gathered);
     const diagnostics = gathered.defaults.length > 0 && imported.ir >= 4 ? gathered.defaults.map((input): Diagnostic => diagnose('input-default-fixed', { input, file })) : [];
     return { ok: true, value: { ...imported, ir: Math.max(4, imported.ir) }, diagnostics };

@@ -73,7 +73,8 @@ export function directResults(graph: Graph): ReadonlyMap<string, Value> {
   return direct;
 }
 
-function valuesRead(graph: Graph, read = new Set<Value>()): ReadonlySet<Value> {
+/** Every value that a graph reads, in the graphs inside it too, and every result. */
+export function valuesRead(graph: Graph, read = new Set<Value>()): ReadonlySet<Value> {
   const visit = (node: Node): void => {
     for (const input of node.inputs) if (input) read.add(input);
     for (const body of Object.values(node.bodies ?? {})) valuesRead(body, read);

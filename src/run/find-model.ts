@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { buildModel, describes, loadProgram, type Model, type Program, type Reader } from '../model/index.ts';
+import type { Imported } from '../onnx/import.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
 import { isObject } from './json.ts';
@@ -28,10 +29,11 @@ export interface Found {
   readonly model: Model;
   /** The file that describes it. */
   readonly source: string;
-  readonly program: Program;
   readonly checkpoint?: Checkpoint;
   /** The checkpoint's folder, with its config and tokenizer. */
   readonly folder?: string;
+  /** What else a model of ONNX says, where it is one; its graph is `model.graph`. */
+  readonly imported?: Omit<Imported, 'graph' | 'tensors'>;
 }
 
 /** Checks and builds a model of a `.moe` file, with the checkpoint of `weights` where one is named, else with random numbers. */
@@ -83,7 +85,7 @@ function build(program: Program, options: FindOptions, config: unknown, checkpoi
   });
   const failed = built.diagnostics.some(({ severity }) => severity === 'error');
   if (failed || !built.model) return { ok: false, diagnostics: built.diagnostics };
-  const found: Found = { model: built.model, source: program.root.file, program, ...(checkpoint ? { checkpoint } : {}), ...(folder === undefined ? {} : { folder }) };
+  const found: Found = { model: built.model, source: program.root.file, ...(checkpoint ? { checkpoint } : {}), ...(folder === undefined ? {} : { folder }) };
   return { ok: true, value: found, diagnostics: built.diagnostics };
 }
 

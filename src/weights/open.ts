@@ -127,7 +127,8 @@ function readTensors(file: string, handles: FileHandles): Outcome<readonly Tenso
   }
 }
 
-function unreadable(file: string, error: unknown): Diagnostic {
+/** What the system said of a file that cannot be read. */
+export function unreadable(file: string, error: unknown): Diagnostic {
   const reason = error instanceof Error && 'code' in error ? reasons.get(String(error.code)) : undefined;
   return diagnose('file-not-readable', { file, reason: reason ?? (error instanceof Error ? error.message : String(error)) });
 }

@@ -126,6 +126,29 @@ right: the file itself, \`git lfs pull\``,
 wrong: a node that reads a value that only a later node makes
 right: the same nodes in the order they are computed in; \`onnx.checker.check_model\` tells where it is not`,
   },
+  'onnx-opset-unknown': {
+    severity: 'error',
+    message: text`${'file'} has version ${'opset'} of ai.onnx; moec reads ${'oldest'} to ${'newest'}`,
+    explanation: `A model of ONNX says for which version of the operators it was written, and each version may change what an operator means. Before 7, operators
+broadcast in ways of their own; what is newer than moec may mean anything.
+wrong: a model of 2017, or one that a later exporter wrote for its newest version
+right: the model converted by \`onnx.version_converter\`, or exported again with \`opset_version=24\``,
+  },
+  'onnx-op-not-lifted': {
+    severity: 'error',
+    message: text`${'op'} \`${'name'}\` of ${'file'} cannot be lifted to version ${'version'} of ai.onnx: ${'reason'}`,
+    explanation: `An old model is lifted to the operators of today, so that it means the same. Here an operator was given up or changed at that version, and this
+use of it has no successor.
+wrong: \`Dropout\` of version 7 whose mask is read, \`BatchNormalization\` with \`spatial = 0\`
+right: the model exported again with a newer \`opset_version\``,
+  },
+  'onnx-op-assumed': {
+    severity: 'warning',
+    message: text`${'op'} \`${'name'}\` of ${'file'}: ${'what'}`,
+    explanation: `An old version of an operator leaves open what it does in a case that cannot be told from the file. moec takes the usual one and says so.
+wrong: \`Resize\` of version 10 with scales computed when the model runs, which once make their input smaller
+right: the same with scales of 1 or more, or the model exported again with a newer \`opset_version\``,
+  },
   'input-default-fixed': {
     severity: 'warning',
     message: text`${'input'} of ${'file'} is an input with a default; moec takes the default as a constant`,

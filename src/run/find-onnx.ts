@@ -1,0 +1,88 @@
+/** From a file of ONNX to a model whose graph is that of the file, lifted to the operators of today. */
+
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Graph } from '../graph/graph.ts';
+import { type Imported, importModel } from '../onnx/import.ts';
+import { upgrade } from '../onnx/upgrade/upgrade.ts';
+import { ort } from '../targets/ort.ts';
+import type { TensorInfo } from '../weights/checkpoint.ts';
+import { openTensors, unreadable } from '../weights/open.ts';
+import type { Found } from './find-model.ts';
+import { readJson } from './json.ts';
+
+/** How a file of ONNX is read. */
+export interface OnnxOptions {
+  /** The version of ai.onnx to lift it to; a newer model keeps its own. That of onnxruntime's target where left out. */
+  readonly opset?: number;
+}
+
+/** A file of ONNX ends before 2 GiB, as protobuf does. */
+const largest = 2 ** 31;
+
+/** The model of a file of ONNX: `model.graph` holds foreign nodes, its weights are read where they lie, in the file or beside it. `name` is what messages call the file. */
+export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {}, name = file): Outcome<Found> {
+  const full = resolve(file);
+  const bytes = readBytes(full, name);
+  if (!bytes.ok) return bytes;
+  const read = importModel(bytes.value, name);
+  if (!read.ok) return read;
+  const lifted = upgrade(read.value, opset, name);
+  if (!lifted.ok) return { ok: false, diagnostics: [...read.diagnostics, ...lifted.diagnostics] };
+  const folder = dirname(full);
+  const opened = openTensors(folder, tensorsOf(read.value, full));
+  if (!opened.ok) return opened;
+  const { graph, tensors: _, ...imported } = lifted.value;
+  return {
+    ok: true,
+    diagnostics: [...read.diagnostics, ...lifted.diagnostics],
+    value: {
+      model: { name: nameOf(graph, full), families: [], graph, params: [], layers: { path: '', kind: 'layer', weights: [], parts: [] }, ...docOf(imported) },
+      source: name,
+      checkpoint: opened.value,
+      imported,
+      ...(isCheckpoint(folder) ? { folder } : {}),
+    },
+  };
+}
+
+function tensorsOf({ tensors }: Imported, file: string): readonly TensorInfo[] {
+  return tensors.map(({ name, dtype, dims, location, offset, length }) => ({
+    name,
+    dtype,
+    dims,
+    file: location === undefined ? file : join(dirname(file), location),
+    offset,
+    length,
+  }));
+}
+
+function readBytes(file: string, name: string): Outcome<Uint8Array> {
+  try {
+    const about = statSync(file);
+    if (!about.isFile()) return refuse(diagnose('file-not-readable', { file: name, reason: 'it is not a plain file' }));
+    if (about.size >= largest) return refuse(diagnose('onnx-unreadable', { file: name, reason: `it has ${about.size} bytes, and a model of ONNX ends before 2 GiB` }));
+    return { ok: true, value: readFileSync(file), diagnostics: [] };
+  } catch (error) {
+    return refuse(unreadable(name, error));
+  }
+}
+
+/** The name that the file gives its graph, where it says more than exporters' defaults do. */
+function nameOf({ name }: Graph, file: string): string {
+  return /^(|graph|g|main_graph|torch[-_]jit.*|main|model)$/i.test(name) ? basename(file).replace(/\.onnx$/, '') : name;
+}
+
+const docOf = ({ extras }: Pick<Imported, 'extras'>): { readonly doc?: string } => (extras.model.docString ? { doc: extras.model.docString } : {});
+
+/** Whether the small files of a checkpoint stand beside the model: a config.json that names a model type. */
+function isCheckpoint(folder: string): boolean {
+  const config = join(folder, 'config.json');
+  const read = existsSync(config) ? readJson(config) : undefined;
+  return read?.ok === true && typeof read.value['model_type'] === 'string';
+}
+
+function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
+  return { ok: false, diagnostics };
+}
