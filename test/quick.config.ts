@@ -9,6 +9,7 @@ const slow = [
   'check-fuzz',
   'cli-mixtures',
   'end-to-end',
+  'evaluate',
   'lowerings',
   'mixtures',
   'router-functions',

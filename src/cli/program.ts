@@ -5,6 +5,7 @@ import { check } from './check.ts';
 import { client } from './client.ts';
 import type { Cli } from './command.ts';
 import { compile } from './compile.ts';
+import { evaluate } from './eval.ts';
 import { type ExitCode, endWith, exit } from './exit.ts';
 import { explain } from './explain.ts';
 import { format } from './format.ts';
@@ -16,7 +17,7 @@ import { run } from './run.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [run, compile, client, check, format, explain, inspect, passes, ops];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, client, check, format, explain, inspect, passes, ops];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {

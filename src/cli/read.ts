@@ -70,6 +70,13 @@ export function readOrRefuse(reader: Reader, file: string): string {
   return text;
 }
 
+/** The text of a file named on the command line. */
+export function textOrRefuse(terminal: Terminal, path: string): string {
+  const text = textOf(resolve(terminal.cwd, path), path);
+  if (text === undefined) throw new Refusal(diagnose('target-missing', { path }));
+  return text;
+}
+
 /** The `.moe` files that paths name: a folder stands for all in it and below. Named from the folder of the call, each once. */
 export function moeFiles(terminal: Terminal, paths: readonly string[]): readonly string[] {
   const files = paths.flatMap((path) => {

@@ -2,29 +2,20 @@
 
 import { resolve } from 'node:path';
 import { Option } from 'commander';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
-import type { Executable, Provider } from '../run/executable.ts';
-import type { Wish } from '../targets/mixture/choose.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { between, type Cli, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, loweringOption, recognise, targetOption } from './finding.ts';
-import { version } from './package.ts';
-import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
-import { progress, waiting } from './progress.ts';
+import { addFindingOptions, loweringOption, targetOption } from './finding.ts';
+import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { printDiagnostics } from './print.ts';
 import { type TextOptions, writeTexts } from './run-text.ts';
 import type { Terminal } from './terminal.ts';
 
-interface RunOptions extends Omit<FindingOptions, 'seed'>, OutputOptions, TextOptions {
+interface RunOptions extends Omit<ReadyOptions, 'seed'>, TextOptions {
   readonly inputs?: string;
   readonly full?: boolean;
-  readonly active?: number;
-  readonly lowering?: Wish;
-  readonly stats?: boolean;
-  readonly ep: Provider;
   readonly threads?: number;
-  readonly target: string;
   readonly cache: boolean;
-  readonly dumpAfter?: string;
 }
 
 /** Adds the command. */
@@ -62,36 +53,26 @@ export function run(cli: Cli): void {
 }
 
 async function act(terminal: Terminal, path: string, options: RunOptions): Promise<ExitCode> {
-  const { openSession } = await import('../run/session.ts');
-  const { executable, diagnostics, next, release } = await executableOf(terminal, path, options);
+  const form = !options.cache || options.inputs !== undefined ? 'whole' : undefined;
+  const { decodes } = await import('../targets/pipeline.ts');
+  const ready = await readyOrRefuse(terminal, path, options, form, ({ model }) =>
+    options.inputs === undefined && !decodes(model.graph)
+      ? diagnose('cannot-generate', { reason: 'it has no causal attention' }, { fixes: [{ text: 'give its inputs in a file: --inputs FILE.json' }] })
+      : undefined,
+  );
+  const { executable, diagnostics, next, release } = ready;
   try {
-    const opened = await attended(
-      terminal,
-      'loading the model',
-      options,
-      openSession(executable, { provider: options.ep, ...(options.threads === undefined ? {} : { threads: options.threads }) }),
-    );
-    if (!opened.ok) throw new Refusal(...opened.diagnostics);
-    const session = opened.value;
-    if (options.stats) await needStatistics(session);
-    if (terminal.signal.aborted) await session.close();
-    terminal.signal.throwIfAborted();
-    const stop = (): void => void session.close();
-    terminal.signal.addEventListener('abort', stop, { once: true });
-    try {
-      terminal.signal.throwIfAborted();
-      const said = [...diagnostics, ...opened.diagnostics];
+    return await withSession(terminal, executable, options, async (session, warnings) => {
+      if (options.stats) await needStatistics(session);
+      const said = [...diagnostics, ...warnings];
       const { active, ...others } = options;
       const settings = executable.active ? options : others;
       if (options.inputs === undefined) {
-        printDiagnostics(terminal, options.json ? [] : opened.diagnostics);
+        printDiagnostics(terminal, options.json ? [] : warnings);
         return await writeTexts(terminal, session, settings, options.json ? said : diagnostics, next);
       }
       return await compute(terminal, session, options.inputs, options, said, executable.active && (active ?? executable.active.usual));
-    } finally {
-      terminal.signal.removeEventListener('abort', stop);
-      await session.close();
-    }
+    });
   } finally {
     release();
   }
@@ -100,64 +81,7 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
 /** Refuses a call for statistics of a model that gives none. */
 async function needStatistics(session: import('../run/session.ts').Session): Promise<void> {
   const { statsCollector } = await import('../run/routing-stats.ts');
-  if (statsCollector(session.outputs).names.length > 0) return;
-  await session.close();
-  throw new Refusal(diagnose('no-statistics', {}));
-}
-
-/** What a path names, ready to open, and what one would do `next`; `release` gives back what that took. */
-async function executableOf(
-  terminal: Terminal,
-  path: string,
-  options: RunOptions,
-): Promise<{ readonly executable: Executable; readonly diagnostics: readonly Diagnostic[]; readonly next: string; release(): void }> {
-  const target = recognise(terminal, path);
-  const dump = await dumper(terminal, options.dumpAfter);
-  if (target.kind === 'compiled') {
-    const { readFolder } = await import('../run/folder.ts');
-    const read = readFolder(target.folder);
-    if (!read.ok) throw new Refusal(...read.diagnostics);
-    if (options.active !== undefined && !read.value.executable.active) throw new Refusal(diagnose('picks-not-asked', {}));
-    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, release: () => {} };
-  }
-  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
-  try {
-    const { prepare } = await import('../run/prepare.ts');
-    const { decodes } = await import('../targets/pipeline.ts');
-    const causal = decodes(found.model.graph);
-    if (!causal && options.inputs === undefined)
-      throw new Refusal(diagnose('cannot-generate', { reason: 'it has no causal attention' }, { fixes: [{ text: 'give its inputs in a file: --inputs FILE.json' }] }));
-    const bar = progress(terminal, 'making weights', options);
-    const lowering = await loweringOf(options.ep === 'webgpu' ? options.ep : options.target);
-    const ready = await prepare(found, {
-      target: lowering,
-      ...(!options.cache || options.inputs !== undefined ? { form: 'whole' as const } : {}),
-      version: version(),
-      ...(options.active === undefined ? {} : { active: options.active }),
-      ...(options.lowering ? { lowering: options.lowering } : {}),
-      stats: options.stats ?? false,
-      signal: terminal.signal,
-      progress: bar.at,
-      ...dump,
-    }).finally(bar.end);
-    if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
-    const { value: executable } = ready;
-    const said = [...diagnostics, ...ready.diagnostics];
-    const release = (): void => {
-      executable.dispose?.();
-      found.checkpoint?.close();
-    };
-    printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
-    return {
-      executable: { ...executable, causal },
-      diagnostics: options.json ? said : [],
-      next: `moec explain ${quoted(path)}`,
-      release,
-    };
-  } catch (error) {
-    found.checkpoint?.close();
-    throw error;
-  }
+  if (statsCollector(session.outputs).names.length === 0) throw new Refusal(diagnose('no-statistics', {}));
 }
 
 async function compute(
@@ -189,9 +113,4 @@ async function compute(
     terminal.err(await routingTable(stats.all()));
   }
   return exit.done;
-}
-
-/** Waits for something of unknown length, and says so once it takes more than a second. */
-function attended<T>(terminal: Terminal, task: string, options: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
-  return work.finally(waiting(terminal, task, options).end);
 }

@@ -5,6 +5,7 @@ import { checking } from './catalog/checking.ts';
 import { checkpoints } from './catalog/checkpoints.ts';
 import { compiling } from './catalog/compiling.ts';
 import { graphs } from './catalog/graphs.ts';
+import { measuring } from './catalog/measuring.ts';
 import { running } from './catalog/running.ts';
 import { syntax } from './catalog/syntax.ts';
 import { types } from './catalog/types.ts';
@@ -18,7 +19,7 @@ export interface Entry<H extends string = string> {
 }
 
 /** The entries by their codes. */
-export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...types, ...running };
+export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...types, ...running, ...measuring };
 
 /** A code of the catalogue, such as `inner-sizes-differ`. */
 export type Code = keyof typeof catalog;

@@ -88,7 +88,9 @@ function keptBy({ outputs }: Graph): readonly string[] {
 
 /** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */
 export function factsOf({ model, folder }: Found): Outcome<Omit<Executable, 'model' | 'form'>> {
-  const width = model.graph.outputs.find(({ name }) => name === 'logits')?.value.type?.dims.at(-1);
+  const { dims = [] } = model.graph.outputs.find(({ name }) => name === 'logits')?.value.type ?? {};
+  // With two axes they are of classes, not of tokens.
+  const width = dims.length === 3 ? dims[2] : undefined;
   const vocabulary = width && constant(width);
   const known = vocabulary === undefined ? {} : { vocabulary };
   if (folder === undefined) return { ok: true, value: { ...known, stop: [], tokenizer: vocabulary === bytesInAll ? { kind: 'bytes' } : undefined }, diagnostics: [] };

@@ -50,6 +50,21 @@ export const byteTokenizer: Tokenizer = {
   chat: () => ({ ok: false, diagnostics: [diagnose('chat-template-missing', {})] }),
 };
 
+/** Tokens of a text, the first `most` where they suffice: of a long text only as much is read as that takes. Its end may be cut where a word would have become other tokens. */
+export function tokensOfText(tokenizer: Tokenizer, text: string, most?: number): readonly number[] {
+  if (most === undefined) return tokenizer.encode(text);
+  for (let length = most * charactersOfToken; length < text.length; length *= 2) {
+    const tokens = tokenizer.encode(text.slice(0, length));
+    if (tokens.length >= most + unsettled) return tokens.slice(0, most);
+  }
+  return tokenizer.encode(text).slice(0, most);
+}
+
+/** More than most tokens have, so that one attempt mostly does. */
+const charactersOfToken = 8;
+/** Tokens at the end of a cut text that may differ from those of the whole. */
+const unsettled = 16;
+
 function openFolder(folder: string): Outcome<Tokenizer> {
   const path = join(folder, 'tokenizer.json');
   if (!existsSync(path)) return { ok: false, diagnostics: [diagnose('tokenizer-missing', { place: `in ${folder}: it has no tokenizer.json` })] };

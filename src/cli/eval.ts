@@ -1,0 +1,224 @@
+/** `moec eval`: how well a model predicts a text, or how often its answer to one is right. */
+
+import { type Command, Option } from 'commander';
+import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { LabelledText, MaskedText } from '../run/accuracy.ts';
+import type { MeasureOptions } from '../run/evaluate.ts';
+import type { Row } from '../run/rows.ts';
+import type { Session } from '../run/session.ts';
+import { type Cli, whole } from './command.ts';
+import { type ExitCode, exit, Refusal, WrongCall } from './exit.ts';
+import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
+import { type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { printDiagnostics, printNext, quoted } from './print.ts';
+import { progress } from './progress.ts';
+import { textOrRefuse } from './read.ts';
+import type { Terminal } from './terminal.ts';
+
+const tasks = ['perplexity', 'masked', 'classes'] as const;
+type Task = (typeof tasks)[number];
+
+interface EvalOptions extends ReadyOptions {
+  readonly text: string;
+  readonly task?: Task;
+  readonly context?: number;
+  readonly stride?: number;
+  readonly tokens?: number;
+  readonly maskToken?: number;
+  readonly threads?: number;
+}
+
+const details = `
+Perplexity is exp of the mean of -ln p (nats) over the scored tokens. The text is tokenised as
+one, with the tokens that the tokenizer's settings put at its beginning and end. Every token
+but the first is scored once: windows of --context tokens begin at 0, --stride, 2 · --stride
+…, and each scores the tokens after its own that no window before it has scored. A larger
+context or a smaller stride gives more to predict from, and a lower perplexity: compare only
+what was cut alike.
+
+Masked-language models and classifiers take rows instead: a JSON list of objects with \`ids\`
+or \`text\`, one such object a line, or lines with tabs (\`sentence\`, \`label\`). Each
+position of \`mask\` is masked by itself, all but the first and the last where a row names
+none. A class is right where its logit is the largest.`;
+
+/** Adds the command. */
+export function evaluate(cli: Cli): void {
+  const examples = [
+    'moec eval ./SmolLM2-135M --text wikitext.txt --tokens 4096',
+    'moec eval out/smollm2 --text wikitext.txt --context 1024 --stride 512',
+    'moec eval ./rxn-albert --text reactions.json',
+    'moec eval ./bert-sst2 --text dev.tsv --json',
+  ];
+  options(
+    cli
+      .command('eval', 'say how well a model predicts a text, or how often its answer is right', examples)
+      .argument('<target>', 'a .moe file, a checkpoint folder or a compiled folder'),
+  )
+    .addHelpText('after', details)
+    .action(cli.action((path: string, given: EvalOptions) => act(cli.terminal, path, given)));
+}
+
+function options(command: Command): Command {
+  return addFindingOptions(command)
+    .requiredOption('--text <FILE>', 'the text, or the rows; - reads standard input')
+    .addOption(new Option('--task <TASK>', 'what is measured (default: what suits the model)').choices(tasks))
+    .option('--context <N>', 'tokens of a window (default: 512, or what the model looks at where that is less)', whole(1))
+    .option('--stride <N>', 'tokens from window to window (default: the context)', whole(1))
+    .option('--tokens <N>', 'score the first N tokens, or the first N rows, alone (default: all)', whole(1))
+    .option('--mask-token <ID>', 'the token that stands for one to be guessed (default: what the tokenizer names)', whole(0))
+    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(1))
+    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .option('--threads <N>', 'threads to compute with', whole(1))
+    .addOption(targetOption())
+    .addOption(loweringOption())
+    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
+    .option('--json', 'print the result as JSON');
+}
+
+async function act(terminal: Terminal, path: string, given: EvalOptions): Promise<ExitCode> {
+  const text = given.text === '-' ? await terminal.input() : textOrRefuse(terminal, given.text);
+  const ready = await readyOrRefuse(terminal, path, given, 'whole');
+  try {
+    return await withSession(terminal, ready.executable, given, async (session, said) => {
+      const call: Call = { terminal, path, given, ready, session, text };
+      const began = performance.now();
+      const task = given.task ?? taskOf(call);
+      const found = await measure(call, task);
+      const seconds = (performance.now() - began) / 1000;
+      const diagnostics = [...ready.diagnostics, ...said];
+      printDiagnostics(terminal, diagnostics, given.json ? { json: true, more: { task, ...found.data, seconds } } : {});
+      if (!given.json) terminal.out(found.text);
+      printNext(terminal, `moec bench ${quoted(path)}`, given);
+      return exit.done;
+    });
+  } finally {
+    ready.release();
+  }
+}
+
+/** One evaluation: what was asked, and what it is asked of. */
+interface Call {
+  readonly terminal: Terminal;
+  readonly path: string;
+  readonly given: EvalOptions;
+  readonly ready: Ready;
+  readonly session: Session;
+  readonly text: string;
+}
+
+/** What was found, for people and as data. */
+interface Measured {
+  readonly text: string;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+/** What suits the model: classes where there is one answer for each text, masked where it reads from both sides; a compiled folder does not say so, but segments do. */
+function taskOf({ session }: Call): Task {
+  const { causal, form } = session.executable;
+  const rank = (session.outputs.find(({ name }) => name === 'logits') ?? session.outputs[0])?.dims.length;
+  if (rank === 2) return 'classes';
+  const bothSides = causal === undefined ? form === 'whole' && session.inputs.some(({ name }) => name === 'token_type_ids') : !causal;
+  return bothSides ? 'masked' : 'perplexity';
+}
+
+function measure(call: Call, task: Task): Promise<Measured> {
+  if (task === 'perplexity') return predict(call);
+  return task === 'masked' ? guess(call) : classify(call);
+}
+
+const usualContext = 512;
+
+async function predict({ terminal, given, session, text }: Call): Promise<Measured> {
+  const { likelihood, perplexityOf, windowsOf } = await import('../run/evaluate.ts');
+  const { tokensOfText } = await import('../run/tokenizer.ts');
+  const most = session.executable.context;
+  const context = given.context ?? Math.min(usualContext, most ?? usualContext);
+  if (most !== undefined && context > most) throw new Refusal(diagnose('option-out-of-range', { option: '--context', range: `1 to ${most}`, found: context }));
+  const stride = given.stride ?? context;
+  if (stride > context) throw new WrongCall(`--stride ${stride} leaves out what lies between windows of ${context} tokens`);
+  const tokens = tokensOfText(await tokenizerOf(session), text, given.tokens === undefined ? undefined : given.tokens + 1);
+  if (tokens.length < 2) throw new Refusal(diagnose('text-too-short', { file: given.text, tokens: tokens.length, least: 2 }));
+  const windows = windowsOf(tokens, { context, stride });
+  const began = performance.now();
+  const found = await watched(terminal, given, (watch) => likelihood(session, windows, watch));
+  const rate = (found.tokens * 1000) / (performance.now() - began);
+  const perplexity = perplexityOf(found);
+  const mean = found.nats / found.tokens;
+  return {
+    text: `perplexity ${figure(perplexity)}, ${figure(mean)} nats a token\n${found.tokens} tokens of ${given.text} scored in ${windows.length === 1 ? 'one window' : `${windows.length} windows`} of ${context} tokens at most, stride ${stride}; ${Math.round(rate)} tokens a second\n`,
+    data: { perplexity, nats: mean, tokens: found.tokens, context, stride, windows: windows.length },
+  };
+}
+
+async function guess(call: Call): Promise<Measured> {
+  const { maskedAccuracy } = await import('../run/accuracy.ts');
+  const { maskTokenOf } = await import('../run/mask-token.ts');
+  const { given, ready, session, terminal } = call;
+  const mask = given.maskToken ?? (ready.folder === undefined ? undefined : maskTokenOf(ready.folder));
+  if (mask === undefined) throw new Refusal(diagnose('mask-token-missing', { place: ready.folder ?? 'the model' }));
+  const texts = (await rowsOf(call)).map(({ tokens, row }, i): MaskedText => {
+    const masked = row.mask ?? tokens.slice(1, -1).map((_, at) => at + 1);
+    const wrong = masked.find((at) => at >= tokens.length);
+    if (wrong !== undefined) refuseRow(given.text, i, `it masks position ${wrong} of ${tokens.length} tokens`);
+    return { tokens, masked };
+  });
+  const found = await watched(terminal, given, (watch) => maskedAccuracy(session, texts, mask, watch));
+  return told(found, 'masked tokens');
+}
+
+async function classify(call: Call): Promise<Measured> {
+  const { classAccuracy } = await import('../run/accuracy.ts');
+  const { given, session, terminal } = call;
+  const classes = (session.outputs.find(({ name }) => name === 'logits') ?? session.outputs[0])?.dims.at(-1);
+  const texts = (await rowsOf(call)).map(({ tokens, row: { label } }, i): LabelledText => {
+    if (label === undefined) return refuseRow(given.text, i, 'it has no label');
+    if (typeof classes === 'number' && label >= classes) refuseRow(given.text, i, `its label is ${label}; the model has ${classes} classes`);
+    return { tokens, label };
+  });
+  const found = await watched(terminal, given, (watch) => classAccuracy(session, texts, watch));
+  return told(found, 'texts');
+}
+
+function refuseRow(file: string, i: number, reason: string): never {
+  throw new Refusal(diagnose('rows-unreadable', { file, reason: `row ${i + 1}: ${reason}` }));
+}
+
+function told(counts: readonly { readonly right: number; readonly total: number }[], what: string): Measured {
+  const right = counts.reduce((sum, one) => sum + one.right, 0);
+  const total = counts.reduce((sum, one) => sum + one.total, 0);
+  const accuracy = right / total;
+  return { text: `accuracy ${(accuracy * 100).toFixed(2)} %: ${right} of ${total} ${what}, ${counts.length} rows\n`, data: { accuracy, right, total, rows: counts } };
+}
+
+/** The rows of the file with their tokens, which a model of so much context can read. */
+async function rowsOf({ given, session, text }: Call): Promise<readonly { readonly row: Row; readonly tokens: readonly number[] }[]> {
+  const { readRows } = await import('../run/rows.ts');
+  const read = readRows(text, given.text);
+  if (!read.ok) throw new Refusal(...read.diagnostics);
+  const rows = given.tokens === undefined ? read.value : read.value.slice(0, given.tokens);
+  const tokenizer = rows.some(({ ids }) => !ids) ? await tokenizerOf(session) : undefined;
+  return rows.map((row, i) => {
+    const tokens = row.ids ?? tokenizer?.encode(row.text ?? '') ?? [];
+    const { context } = session.executable;
+    if (tokens.length === 0) refuseRow(given.text, i, 'it has no tokens');
+    if (context !== undefined && tokens.length > context) refuseRow(given.text, i, `it has ${tokens.length} tokens; the model looks at ${context} at most`);
+    return { row, tokens };
+  });
+}
+
+async function tokenizerOf({ executable }: Session): Promise<import('../run/tokenizer.ts').Tokenizer> {
+  const { openTokenizer } = await import('../run/tokenizer.ts');
+  const opened = openTokenizer(executable.tokenizer);
+  if (!opened.ok) throw new Refusal(...opened.diagnostics);
+  return opened.value;
+}
+
+/** Runs a measurement under a progress bar. */
+async function watched<T>(terminal: Terminal, given: EvalOptions, run: (watch: MeasureOptions) => Promise<import('../diagnostics/diagnostic.ts').Outcome<T>>): Promise<T> {
+  const bar = progress(terminal, 'evaluating', given);
+  const found = await run({ ...(given.active === undefined ? {} : { active: given.active }), signal: terminal.signal, progress: bar.at }).finally(bar.end);
+  if (!found.ok) throw new Refusal(...found.diagnostics);
+  return found.value;
+}
+
+const figure = (value: number): string => String(Number(value.toPrecision(6)));

@@ -1,0 +1,121 @@
+/** What `run`, `eval`, `verify` and `bench` share: a path becomes a model that is ready to open, and then a session. */
+
+import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { Executable, Provider } from '../run/executable.ts';
+import type { Found } from '../run/find-model.ts';
+import type { Session } from '../run/session.ts';
+import type { Wish } from '../targets/mixture/choose.ts';
+import type { Form } from '../targets/pipeline.ts';
+import { Refusal } from './exit.ts';
+import { dumper, type FindingOptions, findOrRefuse, loweringOf, recognise } from './finding.ts';
+import { version } from './package.ts';
+import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
+import { progress, waiting } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+/** How a model is made ready. */
+export interface ReadyOptions extends FindingOptions, OutputOptions {
+  readonly target: string;
+  readonly ep: Provider;
+  readonly active?: number;
+  readonly lowering?: Wish;
+  readonly stats?: boolean;
+  readonly dumpAfter?: string;
+}
+
+/** A model that is ready to open. */
+export interface Ready {
+  readonly executable: Executable;
+  /** What is still to be said: with `--json`, all of it. */
+  readonly diagnostics: readonly Diagnostic[];
+  /** What one would do next. */
+  readonly next: string;
+  /** The folder with its tokenizer and settings. */
+  readonly folder?: string;
+  /** Gives back what it took. */
+  release(): void;
+}
+
+/** What a path names, ready to open in `form` where it is not compiled yet. `refuse` looks at the model before anything is made of it. */
+export async function readyOrRefuse(
+  terminal: Terminal,
+  path: string,
+  options: ReadyOptions,
+  form?: Form,
+  refuse: (found: Found) => Diagnostic | undefined = () => undefined,
+): Promise<Ready> {
+  const target = recognise(terminal, path);
+  const dump = await dumper(terminal, options.dumpAfter);
+  if (target.kind === 'compiled') {
+    const { readFolder } = await import('../run/folder.ts');
+    const read = readFolder(target.folder);
+    if (!read.ok) throw new Refusal(...read.diagnostics);
+    if (options.active !== undefined && !read.value.executable.active) throw new Refusal(diagnose('picks-not-asked', {}));
+    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder: target.folder, release: () => {} };
+  }
+  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
+  try {
+    const { prepare } = await import('../run/prepare.ts');
+    const { decodes } = await import('../targets/pipeline.ts');
+    const refused = refuse(found);
+    if (refused) throw new Refusal(refused);
+    const bar = progress(terminal, 'making weights', options);
+    const ready = await prepare(found, {
+      target: await loweringOf(options.ep === 'webgpu' ? options.ep : options.target),
+      ...(form === undefined ? {} : { form }),
+      version: version(),
+      ...(options.active === undefined ? {} : { active: options.active }),
+      ...(options.lowering ? { lowering: options.lowering } : {}),
+      stats: options.stats ?? false,
+      signal: terminal.signal,
+      progress: bar.at,
+      ...dump,
+    }).finally(bar.end);
+    if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
+    const { value: executable } = ready;
+    const said = [...diagnostics, ...ready.diagnostics];
+    printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
+    return {
+      executable: { ...executable, causal: decodes(found.model.graph) },
+      diagnostics: options.json ? said : [],
+      next: `moec explain ${quoted(path)}`,
+      ...(found.folder === undefined ? {} : { folder: found.folder }),
+      release() {
+        executable.dispose?.();
+        found.checkpoint?.close();
+      },
+    };
+  } catch (error) {
+    found.checkpoint?.close();
+    throw error;
+  }
+}
+
+/** Opens a session, hands it to `use`, and closes it whatever comes, at once when the user asks to stop. */
+export async function withSession<T>(
+  terminal: Terminal,
+  executable: Executable,
+  options: OutputOptions & { readonly ep: Provider; readonly threads?: number },
+  use: (session: Session, said: readonly Diagnostic[]) => Promise<T>,
+): Promise<T> {
+  const { openSession } = await import('../run/session.ts');
+  const { ep: provider, threads } = options;
+  const opened = await attended(terminal, 'loading the model', options, openSession(executable, { provider, ...(threads === undefined ? {} : { threads }) }));
+  if (!opened.ok) throw new Refusal(...opened.diagnostics);
+  const session = opened.value;
+  const stop = (): void => void session.close();
+  terminal.signal.addEventListener('abort', stop, { once: true });
+  try {
+    terminal.signal.throwIfAborted();
+    return await use(session, opened.diagnostics);
+  } finally {
+    terminal.signal.removeEventListener('abort', stop);
+    await session.close();
+  }
+}
+
+/** Waits for something of unknown length, and says so once it takes more than a second. */
+export function attended<T>(terminal: Terminal, task: string, options: OutputOptions, work: Promise<Outcome<T>>): Promise<Outcome<T>> {
+  return work.finally(waiting(terminal, task, options).end);
+}

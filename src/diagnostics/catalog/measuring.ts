@@ -1,0 +1,37 @@
+/** Diagnostics of measuring: texts and rows to evaluate on, models to compare, models to time. */
+
+import { text } from '../template.ts';
+
+export const measuring = {
+  'cannot-evaluate': {
+    severity: 'error',
+    message: text`this model cannot be evaluated on text: ${'reason'}`,
+    explanation: `A model of text takes \`input_ids: i64[B, S]\` and gives \`logits\`: [B, S, V] for the tokens, or [B, labels] for a class of each text.
+attention_mask, position_ids, token_type_ids and past keys and values are filled in.
+wrong: \`moec eval encoder.moe --text FILE\` for an encoder without a head
+right: \`moec eval llama.moe --weights ./checkpoint --text FILE\``,
+  },
+  'text-too-short': {
+    severity: 'error',
+    message: text`the text of ${'file'} has ${'tokens'} tokens; at least ${'least'} are needed`,
+    explanation: `The first token of a text is not scored, since nothing comes before it: two tokens are the least that say anything, and a token that
+begins every text counts as the first.
+wrong: \`moec eval ./SmolLM2-135M --text empty.txt\`
+right: a file with some thousand words`,
+  },
+  'rows-unreadable': {
+    severity: 'error',
+    message: text`${'file'} has no rows to evaluate on: ${'reason'}`,
+    explanation: `A row is an object of JSON with \`text\` or \`ids\` (in a list, or one a line), or a line with tabs between its columns: a text and, for
+classifiers, the number of its class. A first line may name the columns. \`mask\` lists the positions whose tokens are to be guessed.
+wrong: \`{"ids": "12 16 13"}\`
+right: \`{"ids": [12, 16, 13], "mask": [1]}\``,
+  },
+  'mask-token-missing': {
+    severity: 'error',
+    message: text`no file of ${'place'} says which token is the mask`,
+    explanation: `A masked-language model guesses what stands under a mask, whose token tokenizer_config.json, tokenizer.json or vocab.txt name.
+wrong: a folder with config.json and model.safetensors alone
+right: the same with \`--mask-token 14\``,
+  },
+} as const;
