@@ -51,10 +51,20 @@ function subtractProducts(a: Float64Array, n: number, i: number, left: number, r
 
 /** Replaces B [n, m] by X with L·Lᵀ·X = B, for the L of `factorise`. */
 export function solveFactorised(l: Float64Array, n: number, b: Float64Array, m: number): void {
+  solveLower(l, n, b, m);
+  solveUpper(l, n, b, m);
+}
+
+/** Replaces B [n, m] by X with L·X = B. */
+export function solveLower(l: Float64Array, n: number, b: Float64Array, m: number): void {
   for (let i = 0; i < n; i++) {
     for (let p = 0; p < i; p++) addRow(b, m, i, p, -(l[i * n + p] as number));
     scaleRow(b, m, i, 1 / (l[i * n + i] as number));
   }
+}
+
+/** Replaces B [n, m] by X with Lᵀ·X = B. */
+export function solveUpper(l: Float64Array, n: number, b: Float64Array, m: number): void {
   for (let i = n - 1; i >= 0; i--) {
     scaleRow(b, m, i, 1 / (l[i * n + i] as number));
     for (let p = 0; p < i; p++) addRow(b, m, p, i, -(l[i * n + p] as number));

@@ -40,6 +40,11 @@ export function permutationOf({ experts, size, shared, labels }: Grouping): Int3
   return order;
 }
 
+/** The neurons of one expert, ascending. */
+export function neuronsOf(grouping: Grouping, expert: number): Int32Array {
+  return permutationOf(grouping).slice(expert * grouping.size, (expert + 1) * grouping.size);
+}
+
 /** The neurons with the largest importance, ascending; of equals those with the lower index. */
 export function mostImportant(importance: ArrayLike<number>, count: number): Int32Array {
   const order = Array.from(importance, (_, i) => i).sort((a, b) => (importance[b] as number) - (importance[a] as number) || a - b);

@@ -23,6 +23,15 @@ export function pickRows(from: Matrix, indices: ArrayLike<number>): Matrix {
   return picked;
 }
 
+/** The columns of these indices, in their order. */
+export function pickColumns(from: Matrix, indices: ArrayLike<number>): Matrix {
+  const picked = matrix(from.rows, indices.length);
+  for (let t = 0; t < from.rows; t++) {
+    for (let i = 0; i < indices.length; i++) picked.data[t * indices.length + i] = from.data[t * from.columns + (indices[i] as number)] as number;
+  }
+  return picked;
+}
+
 /** [m, n] → [n, m], in blocks that stay in the cache. */
 export function transposed({ rows, columns, data }: Matrix): Matrix {
   const block = 32;

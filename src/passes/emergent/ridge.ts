@@ -45,33 +45,55 @@ export async function addMoments(before: Moments | undefined, features: Matrix, 
   return { ...into, count: into.count + count };
 }
 
-/**
- * The ridge regression W = (ΦᵀΦ + λI)⁻¹ΦᵀM of centred features and targets, so that the intercept is not penalised.
- * λ is `penalty` times the mean diagonal of the centred ΦᵀΦ.
- */
-export function fitRidge({ features: p, targets: e, count, shift, sums, products }: Moments, penalty: number): Fit {
-  const width = p + e;
+/** What is left of moments once the means are taken out. */
+export interface Centred {
+  /** [P] */
+  readonly featureMeans: Float64Array;
+  /** [E] */
+  readonly targetMeans: Float64Array;
+  /** Mean of ΦᵀΦ less the means, [P, P]. */
+  readonly gram: Float64Array;
+  /** Mean of ΦᵀM less the means, [P, E]. */
+  readonly cross: Float64Array;
+}
+
+/** Means, covariances of the features and of features with targets. */
+export function centred({ features: p, targets: e, count, shift, sums, products }: Moments): Centred {
   const gram = new Float64Array(p * p);
   const cross = new Float64Array(p * e);
+  const rest = sums.map((sum) => sum / count);
+  const covariance = (i: number, j: number): number => (products[i * (p + e) + j] as number) / count - (rest[i] as number) * (rest[j] as number);
   for (let i = 0; i < p; i++) {
-    const mean = (sums[i] as number) / count;
-    for (let j = 0; j < p; j++) gram[i * p + j] = (products[i * width + j] as number) - mean * (sums[j] as number);
-    for (let j = 0; j < e; j++) cross[i * e + j] = (products[i * width + p + j] as number) - mean * (sums[p + j] as number);
+    for (let j = 0; j < p; j++) gram[i * p + j] = covariance(i, j);
+    for (let j = 0; j < e; j++) cross[i * e + j] = covariance(i, p + j);
   }
+  const all = rest.map((mean, i) => mean + (shift[i] as number));
+  return { featureMeans: all.slice(0, p), targetMeans: all.slice(p), gram, cross };
+}
+
+/** Replaces the covariance of P features by the L of Cholesky, with `penalty` times its mean diagonal added to the diagonal. */
+export function penalised(gram: Float64Array, p: number, penalty: number): Float64Array {
   let trace = 0;
   for (let i = 0; i < p; i++) trace += gram[i * p + i] as number;
   // Features that never change leave nothing to fit; any λ above 0 then gives weights of 0.
   const lambda = trace > 0 ? (penalty * trace) / p : 1;
   for (let i = 0; i < p; i++) gram[i * p + i] = (gram[i * p + i] as number) + lambda;
-  if (!factorise(gram, p)) throw new Bug(`features of ${count} tokens depend on each other, and the penalty ${penalty} does not help`);
-  solveFactorised(gram, p, cross, e);
+  if (!factorise(gram, p)) throw new Bug(`${p} features depend on each other, and the penalty ${penalty} does not help`);
+  return gram;
+}
 
-  const intercept = Float64Array.from({ length: e }, (_, j) => (shift[p + j] as number) + (sums[p + j] as number) / count);
+/**
+ * The ridge regression W = (ΦᵀΦ + λI)⁻¹ΦᵀM of centred features and targets, so that the intercept is not penalised.
+ * λ is `penalty` times the mean diagonal of the centred ΦᵀΦ.
+ */
+export function fitRidge(moments: Moments, penalty: number): Fit {
+  const [p, e] = [moments.features, moments.targets];
+  const { featureMeans, targetMeans: intercept, gram, cross: weights } = centred(moments);
+  solveFactorised(penalised(gram, p, penalty), p, weights, e);
   for (let i = 0; i < p; i++) {
-    const mean = (shift[i] as number) + (sums[i] as number) / count;
-    for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - mean * (cross[i * e + j] as number);
+    for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
   }
-  return { weights: matrix(p, e, Float32Array.from(cross)), intercept: Float32Array.from(intercept) };
+  return { weights: matrix(p, e, Float32Array.from(weights)), intercept: Float32Array.from(intercept) };
 }
 
 /** [A | B] for matrices of as many rows. */

@@ -1,0 +1,108 @@
+/** Experts of neurons that fire together: a balanced partition of the graph of co-activations, as MoEfication makes with METIS. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import type { Compute } from '../../graph/compute.ts';
+import { type Matrix, matrix, row, transposed } from './matrix.ts';
+
+/** How often, or how strongly, pairs of neurons fire on the same tokens: Σ aᵢ·aⱼ over the tokens of activity a [T, F] ≥ 0 (marks, or |h|), [F, F]. Grows `before`. */
+export async function addCoactivations(before: Matrix | undefined, activity: Matrix, compute: Compute): Promise<Matrix> {
+  const counts = await compute.product(transposed(activity), activity);
+  if (!before) return counts;
+  for (let i = 0; i < before.data.length; i++) before.data[i] = (before.data[i] as number) + (counts.data[i] as number);
+  return before;
+}
+
+/** A partition on the way. */
+interface Partition {
+  readonly weights: Matrix;
+  readonly labels: Int32Array;
+  /** [F, experts]: weight between a neuron and the neurons of an expert, without itself. */
+  readonly pulls: Matrix;
+  /** [F]: weight between a neuron and those in no expert yet. */
+  readonly free: Float64Array;
+}
+
+/**
+ * Experts of equal size with much weight inside, from symmetric weights [F, F]: labels [F]. Experts grow one after the other by
+ * the neuron that is pulled most, then neurons of two experts change places as long as that adds weight inside (Kernighan and Lin
+ * 1970, each exchange kept as it is found), at most `passes` times over all neurons. O(F²) a pass and O(F) an exchange.
+ */
+export function coactivation(weights: Matrix, experts: number, passes: number): Int32Array {
+  const n = weights.rows;
+  if (weights.columns !== n || n % experts !== 0) throw new Bug(`${experts} experts of weights [${n}, ${weights.columns}]`);
+  const partition: Partition = {
+    weights,
+    labels: new Int32Array(n).fill(-1),
+    pulls: matrix(n, experts),
+    free: Float64Array.from({ length: n }, (_, i) => row(weights, i).reduce((sum, weight) => sum + weight, 0)),
+  };
+  for (let expert = 0; expert < experts; expert++) grow(partition, expert, n / experts);
+  for (let pass = 0; pass < passes; pass++) if (!exchangeAll(partition)) break;
+  return partition.labels;
+}
+
+/** Weight inside experts, each pair once. */
+export function weightInside(weights: Matrix, labels: Int32Array): number {
+  let inside = 0;
+  for (let i = 0; i < weights.rows; i++) for (let j = 0; j < i; j++) if (labels[i] === labels[j]) inside += weights.data[i * weights.columns + j] as number;
+  return inside;
+}
+
+function grow(partition: Partition, expert: number, size: number): void {
+  const { weights, labels, pulls, free } = partition;
+  for (let count = 0; count < size; count++) {
+    let [best, most] = [-1, Number.NEGATIVE_INFINITY];
+    for (const [i, label] of labels.entries()) {
+      if (label !== -1) continue;
+      const pull = (count === 0 ? free[i] : pulls.data[i * pulls.columns + expert]) as number;
+      if (pull > most) [best, most] = [i, pull];
+    }
+    labels[best] = expert;
+    for (const [i, weight] of row(weights, best).entries()) free[i] = (free[i] as number) - weight;
+    addPulls(partition, best, expert, 1);
+  }
+}
+
+/** Adds what neuron `from` pulls into its expert to all others, or takes it away. */
+function addPulls({ weights, pulls }: Partition, from: number, expert: number, sign: 1 | -1): void {
+  const line = row(weights, from);
+  for (let i = 0; i < line.length; i++) {
+    if (i === from) continue;
+    const at = i * pulls.columns + expert;
+    pulls.data[at] = (pulls.data[at] as number) + sign * (line[i] as number);
+  }
+}
+
+/** For every neuron the best exchange there is, made if it adds weight inside; says whether any was. */
+function exchangeAll(partition: Partition): boolean {
+  const { weights, labels, pulls } = partition;
+  const k = pulls.columns;
+  const pull = (i: number, expert: number): number => pulls.data[i * k + expert] as number;
+  let changed = false;
+  for (let i = 0; i < labels.length; i++) {
+    const own = labels[i] as number;
+    // Less than this is rounding of sums in f32.
+    let [best, most] = [-1, 1e-5 * Math.abs(pull(i, own))];
+    for (let j = 0; j < labels.length; j++) {
+      const other = labels[j] as number;
+      if (other === own) continue;
+      const gain = pull(i, other) - pull(i, own) + pull(j, own) - pull(j, other) - 2 * (weights.data[i * labels.length + j] as number);
+      if (gain > most) [best, most] = [j, gain];
+    }
+    if (best < 0) continue;
+    changed = true;
+    exchange(partition, i, best);
+  }
+  return changed;
+}
+
+function exchange(partition: Partition, i: number, j: number): void {
+  const { labels } = partition;
+  const [a, b] = [labels[i] as number, labels[j] as number];
+  addPulls(partition, i, a, -1);
+  addPulls(partition, j, b, -1);
+  labels[i] = b;
+  labels[j] = a;
+  addPulls(partition, i, b, 1);
+  addPulls(partition, j, a, 1);
+}

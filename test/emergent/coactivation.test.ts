@@ -1,0 +1,70 @@
+/** The partition of co-activations against all partitions there are, and against planted ones. */
+
+import { afterAll, expect, test } from 'vitest';
+import { Bug } from '../../src/diagnostics/bug.ts';
+import { addCoactivations, coactivation, weightInside } from '../../src/passes/emergent/coactivation.ts';
+import { random } from '../../src/passes/emergent/controls.ts';
+import { draws } from '../../src/passes/emergent/draws.ts';
+import { groupingOf } from '../../src/passes/emergent/grouping.ts';
+import { type Matrix, matrix, pickRows } from '../../src/passes/emergent/matrix.ts';
+import { portableCompute } from '../running.ts';
+
+const compute = portableCompute();
+afterAll(() => compute.close());
+
+function symmetric(n: number, weight: (i: number, j: number) => number): Matrix {
+  const weights = matrix(n, n);
+  for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) weights.data[i * n + j] = weights.data[j * n + i] = weight(i, j);
+  return weights;
+}
+
+/** The most weight inside of all partitions into experts of that size. */
+function best(weights: Matrix, experts: number, labels: readonly number[] = []): number {
+  const n = weights.rows;
+  if (labels.length === n) return weightInside(weights, Int32Array.from(labels));
+  let most = Number.NEGATIVE_INFINITY;
+  const opened = labels.length === 0 ? 0 : Math.max(...labels) + 1;
+  for (let expert = 0; expert <= Math.min(opened, experts - 1); expert++) {
+    if (labels.filter((label) => label === expert).length < n / experts) most = Math.max(most, best(weights, experts, [...labels, expert]));
+  }
+  return most;
+}
+
+test.each([
+  [8, 2],
+  [9, 3],
+  [10, 5],
+])('%i neurons in %i experts: at least 0.9 of the most weight there is, 0.97 on average', (n, experts) => {
+  const shares = Array.from({ length: 20 }, (_, seed) => {
+    const { unit } = draws(seed);
+    const weights = symmetric(n, unit);
+    const labels = coactivation(weights, experts, 20);
+    expect(groupingOf(labels, experts).size).toBe(n / experts);
+    return weightInside(weights, labels) / best(weights, experts);
+  });
+  expect(Math.max(...shares)).toBeLessThanOrEqual(1 + 1e-6);
+  expect(Math.min(...shares)).toBeGreaterThan(0.9);
+  expect(shares.reduce((sum, one) => sum + one, 0) / shares.length).toBeGreaterThan(0.97);
+});
+
+test('planted experts are found, from tokens in batches', async () => {
+  const { unit } = draws(3);
+  const truth = random(60, 6, 8);
+  const activity = matrix(
+    90,
+    60,
+    Float32Array.from({ length: 90 * 60 }, (_, at) => (unit() < (truth[at % 60] === Math.floor(at / 60) % 6 ? 0.7 : 0.15) ? 1 : 0)),
+  );
+  const rows = Array.from({ length: 90 }, (_, t) => t);
+  const half = await addCoactivations(undefined, pickRows(activity, rows.slice(0, 50)), compute);
+  const weights = await addCoactivations(half, pickRows(activity, rows.slice(50)), compute);
+  expect(weights).toEqual(await addCoactivations(undefined, activity, compute));
+  const labels = coactivation(weights, 6, 20);
+  expect(new Set(Array.from(labels, (label, i) => `${label} ${truth[i]}`)).size).toBe(6);
+  expect(coactivation(weights, 6, 20)).toEqual(labels);
+});
+
+test('neurons that never fire, and experts that do not divide', () => {
+  expect(groupingOf(coactivation(matrix(6, 6), 3, 5), 3).size).toBe(2);
+  expect(() => coactivation(matrix(6, 6), 4, 5)).toThrow(Bug);
+});
