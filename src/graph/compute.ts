@@ -15,6 +15,8 @@ export interface Matrix {
 export interface Compute {
   /** Results by output name, for feeds by input name. */
   run(graph: Graph, feeds: Readonly<Record<string, NdArray>>): Promise<Readonly<Record<string, NdArray>>>;
+  /** Frees what a graph that was run has taken. */
+  release(graph: Graph): Promise<void>;
   /** a [m, k] · b [k, n] → [m, n], f32. */
   matmul(a: NdArray, b: NdArray): Promise<NdArray>;
   /** The same of matrices, with no copy in f64. */

@@ -25,6 +25,8 @@ export function printSource(source: Source, printer: SourcePrinter, type?: Tenso
       return `slice(${of(source.of)}, axis: ${source.axis}, from: ${source.from}, to: ${source.to}${source.drop ? ', drop: true' : ''})`;
     case 'interleaved':
       return `interleaved(${of(source.of)}, axis: ${source.axis}, from: ${source.from}, step: ${source.step})`;
+    case 'picked':
+      return `picked(${of(source.of)}, axis: ${source.axis}, order: [${source.order.join(', ')}])`;
     case 'reshape':
       return `reshape(${of(source.of)}, ${showType(own)})`;
     case 'concat':
@@ -50,7 +52,7 @@ interface Sized {
   readonly dtype: DType;
 }
 
-const words = ['tensor', 'transpose', 'slice', 'interleaved', 'reshape', 'concat', 'arithmetic', 'cast', 'random'] as const;
+const words = ['tensor', 'transpose', 'slice', 'interleaved', 'picked', 'reshape', 'concat', 'arithmetic', 'cast', 'random'] as const;
 const operators: readonly Arithmetic['operator'][] = ['+', '-', '*', '/', 'negate', 'exp', 'log', 'sqrt', 'rsqrt'];
 
 /** Reads what `printSource` wrote. */
@@ -128,6 +130,12 @@ function readView(word: Exclude<(typeof words)[number], 'tensor' | 'random' | 'c
       const cut = dims.flatMap((size, i) => (i !== axis ? [size] : drop ? [] : [to - from]));
       return { kind: 'slice', of, axis, from, to, drop, dtype, dims: cut };
     }
+    case 'picked': {
+      const { numbers, lists } = readSettings(line);
+      const { axis = 0 } = numbers;
+      const order = lists['order'] ?? line.fail('an order');
+      return { kind: 'picked', of, axis, order, dtype, dims: dims.map((size, i) => (i === axis ? order.length : size)) };
+    }
     case 'interleaved': {
       const { axis = 0, from = 0, step = 1 } = readSettings(line).numbers;
       return { kind: 'interleaved', of, axis, from, step, dtype, dims: dims.map((size, i) => (i === axis ? Math.ceil((size - from) / step) : size)) };
@@ -138,6 +146,7 @@ function readView(word: Exclude<(typeof words)[number], 'tensor' | 'random' | 'c
 interface Settings {
   readonly numbers: Readonly<Record<string, number>>;
   readonly flags: ReadonlySet<string>;
+  readonly lists: Readonly<Record<string, readonly number[]>>;
   readonly path?: string;
 }
 
@@ -145,14 +154,16 @@ interface Settings {
 function readSettings(line: LineReader): Settings {
   const numbers: Record<string, number> = {};
   const flags = new Set<string>();
+  const lists: Record<string, readonly number[]> = {};
   let path: string | undefined;
   while (!line.at(')')) {
     const name = line.name();
     line.expect(':');
     if (line.accept('true')) flags.add(name);
     else if (line.kind === 'string') path = line.string();
+    else if (line.at('[')) lists[name] = line.list('[', ']', () => line.number());
     else numbers[name] = line.number();
     line.accept(',');
   }
-  return { numbers, flags, ...(path === undefined ? {} : { path }) };
+  return { numbers, flags, lists, ...(path === undefined ? {} : { path }) };
 }

@@ -10,7 +10,7 @@ interface Sized {
 }
 
 /** A source, by its kind. */
-export type Source = Tensor | Transpose | Slice | Interleaved | Reshape | Concat | Arithmetic | Cast | Random | Literal;
+export type Source = Tensor | Transpose | Slice | Interleaved | Picked | Reshape | Concat | Arithmetic | Cast | Random | Literal;
 
 /** A tensor of the checkpoint, by name, as stored. */
 export interface Tensor extends Sized {
@@ -41,6 +41,14 @@ export interface Interleaved extends Sized {
   readonly axis: number;
   readonly from: number;
   readonly step: number;
+}
+
+/** Rows of `axis` in the order named; -1 is a row of zeros. A conversion lays the neurons of an expert side by side with it. */
+export interface Picked extends Sized {
+  readonly kind: 'picked';
+  readonly of: Source;
+  readonly axis: number;
+  readonly order: readonly number[];
 }
 
 /** The same numbers in the same order, under other sizes. */

@@ -22,6 +22,11 @@ export function interleavedView(of: Source, axis: number, from: number, step: nu
   return { kind: 'interleaved', of, axis, from, step, dtype: of.dtype, dims: of.dims.map((size, i) => (i === axis ? Math.ceil((size - from) / step) : size)) };
 }
 
+/** Rows of an axis counted from 0 in the order named; -1 is a row of zeros. */
+export function pickedView(of: Source, axis: number, order: readonly number[]): Source {
+  return { kind: 'picked', of, axis, order, dtype: of.dtype, dims: of.dims.map((size, i) => (i === axis ? order.length : size)) };
+}
+
 /** The same numbers in the same order under other sizes. */
 export function reshapedView(of: Source, dims: readonly number[]): Source {
   if (dims.length === of.dims.length && dims.every((size, i) => size === of.dims[i])) return of;
@@ -57,6 +62,8 @@ export function sourceKeys(): (source: Source) => string {
         return `${own} ${source.axis} ${source.from} (${keyOf(source.of)})`;
       case 'interleaved':
         return `${own} ${source.axis} ${source.from} ${source.step} (${keyOf(source.of)})`;
+      case 'picked':
+        return `${own} ${source.axis} ${source.order.join()} (${keyOf(source.of)})`;
       case 'arithmetic':
         return `${own} ${source.operator} ${source.operand} ${source.left} (${keyOf(source.of)})`;
       case 'transpose':

@@ -4,7 +4,7 @@ import { Bug } from '../diagnostics/bug.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { dim } from '../graph/dim.ts';
 import { type Graph, type Value, value, type Weight } from '../graph/graph.ts';
-import type { Source } from '../graph/source.ts';
+import type { Picked, Source } from '../graph/source.ts';
 import { slice, squeeze } from '../ops/shape.ts';
 
 /** Hands out weights of single experts. */
@@ -71,12 +71,16 @@ export function expertSource(source: Source, e: number): Source {
     }
     case 'reshape':
       if (source.dims[0] === 1 && sameSizes(source.of.dims, dims)) return source.of;
+      if (source.of.kind === 'picked' && source.of.axis === 0 && sameSizes(source.of.dims.slice(1), dims.slice(1))) return pickedRows(source.of, e, dims);
       break;
     case 'transpose':
       if (dims.length >= 2) return { kind: 'transpose', of: expertSource(source.of, e), dims, dtype };
       break;
     case 'slice':
       if (source.axis > 0 && !source.drop) return { ...source, of: expertSource(source.of, e), axis: source.axis - 1, dims };
+      break;
+    case 'picked':
+      if (source.axis > 0) return { ...source, of: expertSource(source.of, e), axis: source.axis - 1, dims };
       break;
     case 'interleaved':
       if (source.axis > 0) return { ...source, of: expertSource(source.of, e), axis: source.axis - 1, dims };
@@ -88,6 +92,12 @@ export function expertSource(source: Source, e: number): Source {
       break;
   }
   return { kind: 'slice', of: source, axis: 0, from: e, to: e + 1, drop: true, dims, dtype };
+}
+
+/** The neurons of one expert, picked without the others. */
+function pickedRows(source: Picked, e: number, dims: readonly number[]): Source {
+  const [size = 0] = dims;
+  return { ...source, order: source.order.slice(e * size, (e + 1) * size), dims };
 }
 
 const sameSizes = (a: readonly number[], b: readonly number[]): boolean => a.length === b.length && a.every((size, i) => size === b[i]);

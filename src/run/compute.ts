@@ -58,6 +58,11 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
       const { data } = await multiply(ofMatrix(a), ofMatrix(b));
       return { rows: a.rows, columns: b.columns, data: data as Float32Array };
     },
+    async release(graph) {
+      const session = sessions.get(graph);
+      sessions.delete(graph);
+      await (await session)?.close();
+    },
     async close() {
       const opened = await Promise.allSettled(sessions.values());
       sessions.clear();

@@ -60,7 +60,7 @@ function rowsInside(written: ReadonlyMap<string, Weight>): ReadonlyMap<string, {
     const length = bytesOfWeight(weight) / count;
     for (let e = 0; e < count; e++) {
       const key = keyOf(expertSource(weight.source, e));
-      if (key !== undefined && key !== stack && written.has(key)) inside.set(key, { stack, offset: e * length, length });
+      if (key !== stack && written.has(key)) inside.set(key, { stack, offset: e * length, length });
     }
   }
   return inside;
@@ -111,7 +111,7 @@ function bytesOfWeight({ source }: Weight): number {
   return count(source.dims) * bytesOf[source.dtype];
 }
 
-const identity = (weight: Weight): string => keyOf(weight.source) ?? weight.path;
+const identity = (weight: Weight): string => keyOf(weight.source);
 
 function gather(pieces: Iterable<Uint8Array>, size: number): Uint8Array {
   const whole = new Uint8Array(size);

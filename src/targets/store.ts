@@ -29,11 +29,9 @@ export function storeWeights(given: readonly Weight[], storage: Storage, onnx: O
   };
   const place = (source: Source, path: string, kind: Weight['storage']): Value => {
     const key = keyOf(source);
-    const known = key === undefined ? undefined : stored.get(key);
-    if (known) return known;
-    const made = make(source, path, kind);
-    if (key !== undefined) stored.set(key, made);
-    return made;
+    const known = stored.get(key) ?? make(source, path, kind);
+    stored.set(key, known);
+    return known;
   };
   const make = (source: Source, path: string, kind: Weight['storage']): Value => {
     if (source.kind === 'transpose' && source.dims.length === 2) {
@@ -52,7 +50,7 @@ export function storeWeights(given: readonly Weight[], storage: Storage, onnx: O
 /** Names a stored tensor as the checkpoint does, so that one read by several views is recognised. */
 const innerName = (source: Source, path: string): string => (source.kind === 'tensor' ? source.name : path);
 
-/** Whether the bytes stand in a file as they are: f32 and whole, or whole rows of it. */
+/** Whether the bytes stand in a file as they are, whole or whole rows of it, or are made for the file in any case. */
 export function liesInFile(source: Source): boolean {
   switch (source.kind) {
     case 'tensor':
@@ -63,6 +61,7 @@ export function liesInFile(source: Source): boolean {
       return liesInFile(source.of);
     case 'random':
     case 'literal':
+    case 'picked':
       return true;
     default:
       return false;
@@ -122,8 +121,16 @@ function swapLast(rank: number): readonly number[] {
   return Array.from({ length: rank }, (_, i) => (i < rank - 2 ? i : 2 * rank - 3 - i));
 }
 
-/** Two sources with the same key have the same bytes. Literals have none. */
-export function keyOf(source: Source): string | undefined {
-  if (source.kind === 'literal') return undefined;
-  return JSON.stringify(source, (name, held: unknown) => (name === 'array' ? undefined : held));
+/** Two sources with the same key have the same bytes. Numbers at hand are told apart by where they are held. */
+export function keyOf(source: Source): string {
+  return JSON.stringify(source, (name, held: unknown) => (name === 'array' && typeof held === 'object' && held !== null ? idOf(held) : held));
+}
+
+const ids = new WeakMap<object, number>();
+let next = 0;
+
+function idOf(held: object): number {
+  const known = ids.get(held) ?? next++;
+  ids.set(held, known);
+  return known;
 }

@@ -2,7 +2,7 @@
 
 import { Bug } from '../diagnostics/bug.ts';
 import { count } from '../graph/nd-array.ts';
-import type { Arithmetic, Cast, Concat, Interleaved, Literal, Random, Slice, Source, Tensor, Transpose } from '../graph/source.ts';
+import type { Arithmetic, Cast, Concat, Interleaved, Literal, Picked, Random, Slice, Source, Tensor, Transpose } from '../graph/source.ts';
 import { bytesOf, type DType } from '../graph/type.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { fromBytes, toBytes } from './elements.ts';
@@ -23,6 +23,8 @@ export function stretchOf(source: Source, checkpoint: Checkpoint | undefined): S
       return sliced(source, checkpoint);
     case 'interleaved':
       return interleaved(source, checkpoint);
+    case 'picked':
+      return picked(source, checkpoint);
     case 'transpose':
       return transposed(source, checkpoint);
     case 'concat':
@@ -71,6 +73,27 @@ function interleaved({ of, axis, from: first, step, dims }: Interleaved, checkpo
   const rows = dims[axis] ?? 0;
   const startOf = (run: number): number => (Math.floor(run / rows) * size + first + (run % rows) * step) * inner;
   return (from, to) => copyRuns({ read, width: bytesOf[of.dtype], run: inner, startOf }, from, to);
+}
+
+/** Rows that follow one another in the source are read together; rows of zeros are not read. */
+function picked({ of, axis, order }: Picked, checkpoint: Checkpoint | undefined): Stretch {
+  const read = stretchOf(of, checkpoint);
+  const width = bytesOf[of.dtype];
+  const [, size, inner] = around(of.dims, axis);
+  return (from, to) => {
+    const result = new Uint8Array((to - from) * width);
+    for (let at = from; at < to; ) {
+      const run = Math.floor(at / inner);
+      const row = order[run % order.length] ?? -1;
+      let last = run;
+      while (row >= 0 && (last + 1) % order.length > 0 && (last + 1) * inner < to && order[(last + 1) % order.length] === row + last + 1 - run) last++;
+      const end = Math.min(to, (last + 1) * inner);
+      const start = (Math.floor(run / order.length) * size + row) * inner + at - run * inner;
+      if (row >= 0) result.set(read(start, start + end - at), (at - from) * width);
+      at = end;
+    }
+    return result;
+  };
 }
 
 function transposed({ of }: Transpose, checkpoint: Checkpoint | undefined): Stretch {

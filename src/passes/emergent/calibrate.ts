@@ -1,0 +1,89 @@
+/** Runs a model over calibration inputs, feed-forward by feed-forward, so that each can be decided on what it really reads. What is in memory is what one layer reads and what later layers need. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import type { Compute } from '../../graph/compute.ts';
+import type { Graph, Value } from '../../graph/graph.ts';
+import type { NdArray } from '../../graph/nd-array.ts';
+import type { FeedForward } from '../feed-forwards.ts';
+import type { Conversion } from './conversion.ts';
+import { type Matrix, matrix } from './matrix.ts';
+import { replaceFeedForwards } from './replace.ts';
+import { cutStages, feedForwardGraph, type Stage } from './stages.ts';
+
+/** Inputs of the model for one run: a text of some tokens, a batch of images. */
+export interface Sample {
+  readonly feeds: Readonly<Record<string, NdArray>>;
+  /** Which tokens count, 0 or 1 in the order of the input's rows; all where left out. Padding does not. */
+  readonly counted?: NdArray;
+}
+
+/** What is calibrated, and how. */
+export interface Calibration {
+  readonly graph: Graph;
+  readonly feedForwards: readonly FeedForward[];
+  readonly samples: readonly Sample[];
+  readonly compute: Compute;
+  /** Whether a layer sees the outputs of the converted layers before it, in place of those of the dense model. */
+  readonly inOrder: boolean;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** Decides about each feed-forward in turn; `decide` is given its inputs, a matrix [tokens, D] for each sample. */
+export async function calibrate(
+  { graph, feedForwards, samples, compute, inOrder, progress }: Calibration,
+  decide: (feedForward: FeedForward, inputs: readonly Matrix[]) => Promise<Conversion>,
+): Promise<readonly Conversion[]> {
+  const stages = cutStages(graph, feedForwards);
+  const held = samples.map(({ feeds }) => new Map<Value, NdArray>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as NdArray] as const] : []))));
+  const decided: Conversion[] = [];
+  for (const [i, stage] of stages.entries()) {
+    await inTurn(held, (values) => advance(stage, values, compute));
+    await compute.release(stage.graph);
+    const { feedForward } = stage;
+    const inputs = held.map((values, s) => rowsOf(present(values.get(feedForward.x)), samples[s]?.counted));
+    const conversion = await decide(feedForward, inputs);
+    decided.push(conversion);
+    if (i === stages.length - 1) break;
+    const dense = feedForwardGraph(graph, feedForward);
+    const next = inOrder ? replaceFeedForwards(dense, [{ feedForward, conversion }]) : dense;
+    await inTurn(held, async (values) => {
+      const { y } = await compute.run(next, { [feedForward.x.name]: present(values.get(feedForward.x)) });
+      values.set(feedForward.y, present(y));
+    });
+    await compute.release(next);
+    dropRead(held, stages.slice(i + 1));
+    progress?.(i + 1, stages.length);
+  }
+  progress?.(stages.length, stages.length);
+  return decided;
+}
+
+async function inTurn<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {
+  for (const item of items) await each(item);
+}
+
+async function advance({ graph, reads, gives }: Stage, values: Map<Value, NdArray>, compute: Compute): Promise<void> {
+  if (graph.nodes.length === 0) return;
+  const results = await compute.run(graph, Object.fromEntries(reads.map((one, i) => [`in.${i}`, present(values.get(one))])));
+  gives.forEach((one, i) => values.set(one, present(results[`out.${i}`])));
+}
+
+/** Forgets what no later stage reads. */
+function dropRead(held: readonly Map<Value, NdArray>[], later: readonly Stage[]): void {
+  const read = new Set(later.flatMap(({ reads }) => reads));
+  for (const values of held) for (const one of values.keys()) if (!read.has(one)) values.delete(one);
+}
+
+/** [.., D] → [tokens, D], without tokens that do not count. */
+function rowsOf({ dims, data }: NdArray, counted: NdArray | undefined): Matrix {
+  const width = dims.at(-1) ?? 1;
+  const rows = Array.from({ length: data.length / width }, (_, t) => t).filter((t) => counted?.data[t] !== 0);
+  const kept = matrix(rows.length, width);
+  rows.forEach((t, i) => kept.data.set(data.subarray(t * width, (t + 1) * width), i * width));
+  return kept;
+}
+
+function present<T>(one: T | undefined): T {
+  if (one === undefined) throw new Bug('a stage lacks a value');
+  return one;
+}

@@ -1,0 +1,50 @@
+/** What was decided about one feed-forward: which neurons stand together, who picks them, what stands in for those that are not picked. */
+
+import type { NdArray } from '../../graph/nd-array.ts';
+
+/** How the scores of experts come about, from the feed-forward's input x [.., D]. The k largest are picked. */
+export type Router =
+  /** x · weight + bias. Mean keys and fitted scores are of this kind. */
+  | { readonly kind: 'linear'; readonly weight: NdArray; readonly bias?: NdArray }
+  /** [x, silu(x · directions)] · weight + bias; `weight` is [D + R, E]. */
+  | { readonly kind: 'features'; readonly directions: NdArray; readonly weight: NdArray; readonly bias: NdArray }
+  /** |hidden value| of one neuron for each expert, its weights brought to length one (CMoE); both are [D, E]. */
+  | { readonly kind: 'representative'; readonly gate: NdArray; readonly up?: NdArray }
+  /** The experts' true mass Σ |hᵢ| · ‖vᵢ‖, which takes the whole dense product: a control. `norms` is [E · m], the rows of `down`. */
+  | { readonly kind: 'oracle'; readonly norms: NdArray }
+  /** Scores that change with every token and know nothing of experts: a control. `directions` is [D, E]. */
+  | { readonly kind: 'random'; readonly directions: NdArray };
+
+/** What stands in for an expert that is not picked: L(x) = [x · projection, 1] · maps[e]. With every expert picked nothing of it is left. */
+export interface Repair {
+  /** [D, r]; r is 0 where only means stand in. */
+  readonly projection: NdArray;
+  /** [E, r + 1, D]; the last row is for the constant. */
+  readonly maps: NdArray;
+}
+
+/** One feed-forward as a mixture. */
+export interface Conversion {
+  /** The feed-forward, as `findFeedForwards` names it. */
+  readonly path: string;
+  /** Routed experts. */
+  readonly experts: number;
+  /** Neurons of one expert. */
+  readonly size: number;
+  /** The neurons of expert e stand at e · size; -1 is a neuron of zeros. */
+  readonly order: readonly number[];
+  /** Neurons that always run. */
+  readonly shared: readonly number[];
+  /** Experts that a token picks. */
+  readonly picks: number;
+  readonly router: Router;
+  readonly repair?: Repair;
+}
+
+/** The order that lays the neurons of each expert side by side; labels are expert numbers, -1 for shared neurons. Experts keep the order of their neurons and are filled up with zeros. */
+export function orderOf(labels: ArrayLike<number>, experts: number, size: number): { readonly order: readonly number[]; readonly shared: readonly number[] } {
+  const members: number[][] = Array.from({ length: experts }, () => []);
+  const shared: number[] = [];
+  for (let i = 0; i < labels.length; i++) (members[labels[i] ?? -1] ?? shared).push(i);
+  return { order: members.flatMap((list) => [...list, ...Array.from({ length: size - list.length }, () => -1)]), shared };
+}

@@ -1,0 +1,50 @@
+/** The inside of a feed-forward over some of its neurons: what experts, routers and the neurons that always run have in common. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import type { GraphBuilder } from '../../graph/builder.ts';
+import type { Node, Value } from '../../graph/graph.ts';
+import type { NdArray } from '../../graph/nd-array.ts';
+import type { Source } from '../../graph/source.ts';
+import { add } from '../../ops/elementwise.ts';
+import { matmul } from '../../ops/matmul.ts';
+import type { FeedForward } from '../feed-forwards.ts';
+import type { NeuronViews } from './views.ts';
+
+/** Declares weights under one path. */
+export type Declare = (name: string, source: Source) => Value;
+
+/** A weight whose numbers a pass made. */
+export function literal(array: NdArray): Source {
+  return { kind: 'literal', array, dims: array.dims, dtype: array.dtype };
+}
+
+/** The weights of some neurons, as values. */
+export type NeuronValues = Readonly<Partial<Record<keyof NeuronViews, Value>>>;
+
+/** What meets `down`: the products with their biases, and the inner nodes again over as many neurons as the weights have. */
+export function hiddenOf(build: GraphBuilder, { inner, path }: FeedForward, x: Value, by: NeuronValues): Value {
+  const product = (matrix: Value | undefined, bias: Value | undefined, name: string): Value => {
+    const plain = build.one(matmul, [x, present(matrix)], {}, `${path}.${name}`);
+    return bias ? build.one(add, [plain, bias], {}, `${path}.${name}`) : plain;
+  };
+  const became = new Map<Value, Value>([[inner.gate, product(by.gate, by.gateBias, 'gate')]]);
+  if (inner.up) became.set(inner.up, product(by.up, by.upBias, 'up'));
+  for (const node of inner.nodes) again(build, node, became);
+  return present(became.get(inner.hidden));
+}
+
+function again(build: GraphBuilder, node: Node, became: Map<Value, Value>): void {
+  const made = build.add(
+    node.op,
+    node.inputs.map((one) => one && (became.get(one) ?? one)),
+    node.attrs,
+    { name: node.outputs[0]?.name ?? node.op.name, ...(node.span ? { span: node.span } : {}) },
+  );
+  node.outputs.forEach((old, i) => became.set(old, present(made[i])));
+}
+
+/** What must be there. */
+export function present<T>(one: T | undefined): T {
+  if (one === undefined) throw new Bug('a feed-forward lacks a part');
+  return one;
+}

@@ -1,0 +1,132 @@
+/** What a conversion keeps and loses, layer by layer: whether all experts are the dense layer again, whom the router picks, how much of the activation that catches. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import { graphBuilder } from '../../graph/builder.ts';
+import type { Compute } from '../../graph/compute.ts';
+import { dim, symbol } from '../../graph/dim.ts';
+import { type Graph, value, type Weight } from '../../graph/graph.ts';
+import { type NdArray, ndArray } from '../../graph/nd-array.ts';
+import { tensor } from '../../graph/type.ts';
+import type { FeedForward } from '../feed-forwards.ts';
+import type { Conversion } from './conversion.ts';
+import type { Declare } from './hidden.ts';
+import { type Layer, massesOf } from './layer.ts';
+import { type Matrix, row } from './matrix.ts';
+import { replaceFeedForwards } from './replace.ts';
+import { routerBody } from './routers.ts';
+import { feedForwardGraph, neededBy, readBy } from './stages.ts';
+
+/** One converted layer on some tokens. */
+export interface Judged {
+  readonly path: string;
+  /** max|a − b| / max|b| between the layer with every expert picked and the dense layer. */
+  readonly identity: number;
+  /** The same with the picks asked for, by lengths: ‖a − b‖ / ‖b‖ over all tokens. */
+  readonly error: number;
+  /** Share of Σ |h| · ‖v‖ that runs, and what the best picks of as many experts would catch. */
+  readonly captured: number;
+  readonly best: number;
+  /** Share of tokens that pick each expert, [E]. */
+  readonly load: readonly number[];
+  /** Share of tokens that pick both of two experts, [E][E]. */
+  readonly together: readonly (readonly number[])[];
+}
+
+/** Judges a conversion on a batch of its layer: `at` is the batch's number. */
+export async function judge(graph: Graph, layer: Layer, conversion: Conversion, at: number, compute: Compute): Promise<Judged> {
+  const { feedForward } = layer;
+  const x = layer.inputs[at];
+  const hidden = layer.hidden[at];
+  if (!x || !hidden) throw new Bug(`no batch ${at}`);
+  const dense = feedForwardGraph(graph, feedForward);
+  const asked = replaceFeedForwards(dense, [{ feedForward, conversion }]);
+  const all = replaceFeedForwards(dense, [{ feedForward, conversion: { ...conversion, picks: conversion.experts } }]);
+  const shape = likeInput(feedForward, x);
+  const [expected, whole, given] = [await resultOf(dense, shape, compute), await resultOf(all, shape, compute), await resultOf(asked, shape, compute)];
+  const picks = await picksOf(graph, feedForward, conversion, x, compute);
+  return {
+    path: conversion.path,
+    identity: largest(whole, expected) / largest(expected),
+    error: Math.sqrt(squares(given, expected) / squares(expected)),
+    ...caught(hidden, layer, conversion, picks),
+    ...shares(picks, conversion.experts),
+  };
+}
+
+/** The rows of a batch with the axes that the feed-forward's input has; those in front of the tokens are of size 1. */
+function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): NdArray {
+  const rank = x.type?.dims.length ?? 2;
+  return ndArray([...Array.from({ length: rank - 2 }, () => 1), rows, columns], Float64Array.from(data));
+}
+
+async function resultOf(graph: Graph, x: NdArray, compute: Compute): Promise<NdArray> {
+  const { y } = await compute.run(graph, { [graph.inputs[0]?.name ?? 'x']: x });
+  await compute.release(graph);
+  if (!y) throw new Bug('a feed-forward without a result');
+  return y;
+}
+
+const largest = (a: NdArray, b?: NdArray): number => a.data.reduce((most, one, i) => Math.max(most, Math.abs(one - (b?.data[i] ?? 0))), 0);
+
+const squares = (a: NdArray, b?: NdArray): number => a.data.reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
+
+/** i64 [tokens, k]. */
+async function picksOf(around: Graph, feedForward: FeedForward, conversion: Conversion, { rows, columns, data }: Matrix, compute: Compute): Promise<NdArray> {
+  const graph = routerGraph(around, feedForward, conversion);
+  const { experts } = await compute.run(graph, { x: ndArray([rows, columns], Float64Array.from(data)) });
+  await compute.release(graph);
+  if (!experts) throw new Bug('a router without experts');
+  return experts;
+}
+
+function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conversion): Graph {
+  const weights: Weight[] = [];
+  const declare: Declare = (name, source) => {
+    const held = value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
+    weights.push({ value: held, path: `${feedForward.path}.${name}`, source, storage: 'constant' });
+    return held;
+  };
+  const { graph } = routerBody(feedForward, conversion, [value('x', tensor('f32', [symbol('tokens'), feedForward.width]))], declare);
+  const made = new Set([...graph.inputs, ...graph.nodes.flatMap((node) => node.outputs), ...weights.map((weight) => weight.value)]);
+  const numbers = neededBy(
+    around,
+    graph.nodes.flatMap(readBy).filter((one) => !made.has(one)),
+    new Set(),
+  );
+  const build = graphBuilder();
+  for (const node of [...numbers.nodes, ...graph.nodes]) build.push(node);
+  return build.finish({ name: graph.name, inputs: graph.inputs, outputs: graph.outputs, weights: [...numbers.weights, ...weights] });
+}
+
+/** How much of the mass the picks catch, and the best picks; shared neurons always do. */
+function caught(hidden: Matrix, { norms }: Layer, { experts, order, size, picks: k }: Conversion, picks: NdArray): Pick<Judged, 'captured' | 'best'> {
+  const labels = new Int32Array(norms.length).fill(experts);
+  for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
+  const masses = massesOf(hidden, norms, labels, experts + 1);
+  let [total, found, most] = [0, 0, 0];
+  for (let t = 0; t < masses.rows; t++) {
+    const each = row(masses, t);
+    const always = each[experts] as number;
+    const routed = each.subarray(0, experts);
+    total += each.reduce((sum, mass) => sum + mass, 0);
+    found += always + picks.data.subarray(t * k, (t + 1) * k).reduce((sum, e) => sum + (routed[e] as number), 0);
+    most +=
+      always +
+      routed
+        .slice()
+        .sort()
+        .slice(-k)
+        .reduce((sum, mass) => sum + mass, 0);
+  }
+  return { captured: total > 0 ? found / total : 1, best: total > 0 ? most / total : 1 };
+}
+
+function shares({ dims: [tokens = 0, k = 0], data }: NdArray, experts: number): Pick<Judged, 'load' | 'together'> {
+  const counts = Array.from({ length: experts }, () => new Float64Array(experts));
+  for (let t = 0; t < tokens; t++) {
+    const each = data.subarray(t * k, (t + 1) * k);
+    for (const a of each) for (const b of each) (counts[a] as Float64Array)[b] = ((counts[a] as Float64Array)[b] as number) + 1 / tokens;
+  }
+  const together = counts.map((line) => [...line]);
+  return { load: together.map((line, e) => line[e] ?? 0), together };
+}

@@ -1,0 +1,108 @@
+/** One feed-forward as numbers: its keys and values, and what its neurons do on the calibration tokens. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import { graphBuilder } from '../../graph/builder.ts';
+import type { Compute } from '../../graph/compute.ts';
+import { dim, symbol } from '../../graph/dim.ts';
+import { type Graph, value, type Weight } from '../../graph/graph.ts';
+import { count, ndArray } from '../../graph/nd-array.ts';
+import type { Source } from '../../graph/source.ts';
+import { tensor } from '../../graph/type.ts';
+import { transposedView } from '../../graph/views.ts';
+import type { Checkpoint } from '../../weights/checkpoint.ts';
+import { fromBytes } from '../../weights/elements.ts';
+import { sourceBytes } from '../../weights/source.ts';
+import type { FeedForward } from '../feed-forwards.ts';
+import { type Declare, hiddenOf } from './hidden.ts';
+import { type Matrix, matrix, row } from './matrix.ts';
+import { neededBy, readBy } from './stages.ts';
+
+/** What grouping, scores and repair are computed from. Neurons are rows. */
+export interface Layer {
+  readonly feedForward: FeedForward;
+  /** Columns of `gate`: [F, D]. */
+  readonly keys: Matrix;
+  /** Columns of `up`, for gated ones: [F, D]. */
+  readonly ups?: Matrix;
+  /** Rows of `down`: [F, D]. */
+  readonly values: Matrix;
+  /** ‖vᵢ‖, [F]. */
+  readonly norms: Float32Array;
+  /** The inputs, [tokens, D], in batches. */
+  readonly inputs: readonly Matrix[];
+  /** What meets `down`, [tokens, F], for the same batches. */
+  readonly hidden: readonly Matrix[];
+}
+
+/** The numbers of a feed-forward over its calibration inputs; without inputs, of its weights alone. Holds tokens · F numbers in f32. */
+export async function layerOf(around: Graph, feedForward: FeedForward, inputs: readonly Matrix[], checkpoint: Checkpoint | undefined, compute: Compute): Promise<Layer> {
+  const { gate, up, down } = feedForward;
+  const values = matrixOf(down, checkpoint);
+  const norms = Float32Array.from({ length: values.rows }, (_, i) => Math.sqrt(row(values, i).reduce((sum, one) => sum + one * one, 0)));
+  const hidden: Matrix[] = [];
+  if (inputs.length > 0) {
+    const graph = hiddenGraph(around, feedForward);
+    for (const batch of inputs) {
+      const { h } = await compute.run(graph, { x: ndArray([batch.rows, batch.columns], Float64Array.from(batch.data)) });
+      if (!h) throw new Bug('a feed-forward without hidden values');
+      hidden.push(matrix(batch.rows, feedForward.neurons, Float32Array.from(h.data)));
+    }
+    await compute.release(graph);
+  }
+  return { feedForward, keys: matrixOf(transposedView(gate), checkpoint), ...(up ? { ups: matrixOf(transposedView(up), checkpoint) } : {}), values, norms, inputs, hidden };
+}
+
+/** The numbers of a source of two axes in f32. */
+export function matrixOf(source: Source, checkpoint: Checkpoint | undefined): Matrix {
+  const [rows = 1, columns = 1] = source.dims;
+  const data = new Float32Array(count(source.dims));
+  let at = 0;
+  for (const piece of sourceBytes(source, checkpoint)) {
+    const numbers = fromBytes(source.dtype, piece);
+    data.set(numbers, at);
+    at += numbers.length;
+  }
+  return matrix(rows, columns, data);
+}
+
+/** x [tokens, D] → h [tokens, F]. */
+function hiddenGraph(around: Graph, feedForward: FeedForward): Graph {
+  const build = graphBuilder();
+  const weights: Weight[] = [];
+  const declare: Declare = (name, source) => {
+    const held = value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
+    weights.push({ value: held, path: `${feedForward.path}.${name}`, source, storage: 'constant' });
+    return held;
+  };
+  const x = value('x', tensor('f32', [symbol('tokens'), feedForward.width]));
+  const { gate, gateBias, up, upBias } = feedForward;
+  const h = hiddenOf(build, feedForward, x, {
+    gate: declare('gate', gate),
+    ...(gateBias ? { gateBias: declare('gate_bias', gateBias) } : {}),
+    ...(up ? { up: declare('up', up) } : {}),
+    ...(upBias ? { upBias: declare('up_bias', upBias) } : {}),
+  });
+  const { inner } = feedForward;
+  const made = new Set([...inner.nodes.flatMap((node) => node.outputs), inner.gate, inner.up]);
+  const numbers = neededBy(
+    around,
+    inner.nodes.flatMap(readBy).filter((one) => !made.has(one)),
+    new Set(),
+  );
+  const graph = build.finish({ name: `${feedForward.path}.hidden`, inputs: [x], outputs: [{ name: 'h', value: h }], weights: [...numbers.weights, ...weights] });
+  return { ...graph, nodes: [...numbers.nodes, ...graph.nodes] };
+}
+
+/** Σ over the neurons of each expert of |hᵢ| · ‖vᵢ‖: [tokens, F] → [tokens, experts]. Shared neurons have label -1. */
+export function massesOf(hidden: Matrix, norms: Float32Array, labels: Int32Array, experts: number): Matrix {
+  const masses = matrix(hidden.rows, experts);
+  for (let t = 0; t < hidden.rows; t++) {
+    const from = row(hidden, t);
+    const to = row(masses, t);
+    for (let i = 0; i < from.length; i++) {
+      const label = labels[i] as number;
+      if (label >= 0) to[label] = (to[label] as number) + Math.abs(from[i] as number) * (norms[i] as number);
+    }
+  }
+  return masses;
+}

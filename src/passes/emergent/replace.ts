@@ -1,0 +1,139 @@
+/** Puts a mixture in the place of each feed-forward that was converted. The mixture is the language's own: every lowering, `--active` and `--stats` work on it as on one the author wrote. */
+
+import { Bug } from '../../diagnostics/bug.ts';
+import { type GraphBuilder, graphBuilder } from '../../graph/builder.ts';
+import { dim } from '../../graph/dim.ts';
+import { type Graph, type Value, value, type Weight } from '../../graph/graph.ts';
+import { type NdArray, ndArray } from '../../graph/nd-array.ts';
+import { rewrite } from '../../graph/rewrite.ts';
+import type { Source } from '../../graph/source.ts';
+import { add } from '../../ops/elementwise.ts';
+import { concat } from '../../ops/join.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { mixture } from '../../ops/routing.ts';
+import { removeDead } from '../drop-dead.ts';
+import type { FeedForward } from '../feed-forwards.ts';
+import type { Conversion } from './conversion.ts';
+import { type Declare, hiddenOf, literal, type NeuronValues, present } from './hidden.ts';
+import { routerBody } from './routers.ts';
+import { expertsOf, type NeuronViews, neuronsOf } from './views.ts';
+
+/** A feed-forward and what it becomes. */
+export interface Replacement {
+  readonly feedForward: FeedForward;
+  readonly conversion: Conversion;
+}
+
+/** The graph with mixtures for the feed-forwards given; what served these alone is gone. */
+export function replaceFeedForwards(graph: Graph, replacements: readonly Replacement[]): Graph {
+  const byResult = new Map(replacements.map((one) => [one.feedForward.y, one]));
+  const weights: Weight[] = [];
+  const replaced = rewrite(graph, (node, build) => {
+    const wanted = node.outputs.map((output) => byResult.get(output));
+    if (!wanted.some(Boolean)) return undefined;
+    return node.outputs.map((output, i) => {
+      const one = wanted[i];
+      return one ? mixtureFor(build, one, weights) : output;
+    });
+  });
+  return removeDead({ ...replaced, weights: [...replaced.weights, ...weights] });
+}
+
+function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacement, weights: Weight[]): Value {
+  const { path, x, y } = feedForward;
+  const declare: Declare = (name, source) => {
+    const held = value(`${path}.${name}`, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
+    weights.push({ value: held, path: held.name, source, storage: 'constant' });
+    return held;
+  };
+  if (!x.type || !y.type) throw new Bug(`${path} has no type`);
+  const { experts, order, shared, repair } = conversion;
+  const outside: Outside = { build, x, path };
+  const stand = repair && standIn(outside, repair, declare);
+  const args = stand ? [x, stand.reads] : [x];
+  const lifted = declared(expertsOf(feedForward, order, experts), 'experts', (name, source) =>
+    declare(name, stand && name === 'experts.down' ? withMaps(source, stand.maps) : source),
+  );
+  const names = stand ? ['x', 'z'] : ['x'];
+  const body = expertBody(feedForward, args, lifted);
+  const router = routerBody(feedForward, conversion, args, declare);
+  const [mixed] = build.add(
+    mixture,
+    [...args, ...lifted.list],
+    { n: dim(experts), result: y.type.dims, dtype: y.type.dtype, names, router: router.name, counts: [experts] },
+    { name: `${path}.mixed`, bodies: { router: router.graph, expert: body } },
+  );
+  const parts = [mixed, stand?.whole, shared.length > 0 ? sharedOf(outside, feedForward, declared(neuronsOf(feedForward, shared), 'shared', declare)) : undefined];
+  const summed = parts.flatMap((part) => part ?? []).reduce((total, part) => build.one(add, [total, part], {}, `${path}.sum`));
+  return feedForward.outBias ? build.one(add, [summed, declare('out_bias', feedForward.outBias)], {}, y.name) : summed;
+}
+
+interface Outside {
+  readonly build: GraphBuilder;
+  readonly x: Value;
+  readonly path: string;
+}
+
+/** The views as weights, in the order in which an expert takes them. */
+interface Declared {
+  readonly by: NeuronValues;
+  readonly list: readonly Value[];
+}
+
+const viewNames = ['gate', 'gateBias', 'up', 'upBias', 'down'] as const;
+
+function declared(views: NeuronViews, group: string, declare: Declare): Declared {
+  const made = viewNames.flatMap((name) => {
+    const view = views[name];
+    return view ? [[name, declare(`${group}.${name.replace('Bias', '_bias')}`, view)] as const] : [];
+  });
+  return { by: Object.fromEntries(made), list: made.map(([, held]) => held) };
+}
+
+interface StandIn {
+  /** [x · projection, 1], [.., r + 1]. */
+  readonly reads: Value;
+  /** What all experts together would contribute. */
+  readonly whole: Value;
+  /** [E, r + 1, D], to be taken back where an expert runs. */
+  readonly maps: NdArray;
+}
+
+/** What stands in for all experts; those that run take their own part back. */
+function standIn({ build, x, path }: Outside, { projection, maps }: NonNullable<Conversion['repair']>, declare: Declare): StandIn {
+  const [width = 0, rank = 0] = projection.dims;
+  const wide = new Float64Array(width * (rank + 1));
+  for (let i = 0; i < width; i++) for (let j = 0; j < rank; j++) wide[i * (rank + 1) + j] = projection.data[i * rank + j] ?? 0;
+  const one = Array.from({ length: rank + 1 }, (_, j) => (j === rank ? 1 : 0));
+  const projected = build.one(matmul, [x, declare('repair.projection', literal(ndArray([width, rank + 1], wide)))], {}, `${path}.projected`);
+  const reads = build.one(add, [projected, build.constant(ndArray([rank + 1], one), `${path}.one`)], {}, `${path}.read`);
+  const [experts = 0, rows = 0, out = 0] = maps.dims;
+  const total = new Float64Array(rows * out);
+  for (let e = 0; e < experts; e++) for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (maps.data[e * rows * out + i] ?? 0);
+  return { reads, maps, whole: build.one(matmul, [reads, declare('repair.whole', literal(ndArray([rows, out], total)))], {}, `${path}.stand_in`) };
+}
+
+/** [E, m, D] → [E, m + r + 1, D]: an expert's own product takes its stand-in back. */
+function withMaps(down: Source, maps: NdArray): Source {
+  const negated = literal({ ...maps, data: maps.data.map((one) => -one) });
+  const [experts = 0, size = 0, width = 0] = down.dims;
+  return { kind: 'concat', of: [down, negated], axis: 1, dims: [experts, size + (maps.dims[1] ?? 0), width], dtype: down.dtype };
+}
+
+/** One expert: the feed-forward over its own neurons, and its stand-in taken back. */
+function expertBody(feedForward: FeedForward, args: readonly Value[], lifted: Declared): Graph {
+  const build = graphBuilder();
+  const inputs = args.map((one, i) => value(i === 0 ? 'x' : 'z', one.type));
+  const [x, z] = inputs;
+  const own = lifted.list.map((one) => value(one.name, one.type && { dtype: one.type.dtype, dims: one.type.dims.slice(1) }));
+  const by: NeuronValues = Object.fromEntries(Object.entries(lifted.by).map(([name, one]) => [name, own[lifted.list.indexOf(one)]]));
+  const hidden = hiddenOf(build, feedForward, present(x), by);
+  const joined = z ? build.one(concat, [hidden, z], { axis: -1 }, `${feedForward.path}.joined`) : hidden;
+  const result = build.one(matmul, [joined, present(by.down)], {}, `${feedForward.path}.expert`);
+  return build.finish({ name: `${feedForward.path}.expert`, inputs: [...inputs, ...own], outputs: [{ name: 'y', value: result }], weights: [] });
+}
+
+/** The neurons that always run, as a feed-forward of their own. */
+function sharedOf({ build, x, path }: Outside, feedForward: FeedForward, { by }: Declared): Value {
+  return build.one(matmul, [hiddenOf(build, feedForward, x, by), present(by.down)], {}, `${path}.shared`);
+}
