@@ -37,9 +37,10 @@ export function compile(cli: Cli): void {
     'moec compile models/tiny.moe -o out/tiny',
     'moec compile ./SmolLM2-135M --generate',
     'moec compile ./SmolLM2-135M --in-place',
+    'moec compile encoder.onnx --target portable',
     'moec compile mine.moe --weights ./checkpoint --target portable --dry-run',
   ];
-  addFindingOptions(cli.command('compile', 'write a model as ONNX, with all it needs to run', examples).argument('<target>', 'a .moe file or a checkpoint folder'))
+  addFindingOptions(cli.command('compile', 'write a model as ONNX, with all it needs to run', examples).argument('<target>', 'a .moe file, a file of ONNX or a checkpoint folder'))
     .option('-o, --out <FOLDER>', 'where to write (default: out/NAME)')
     .addOption(targetOption())
     .option('--no-cache', 'write the model as it is, without a cache of keys and values')
@@ -62,7 +63,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already' }));
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   const inPlace = options.inPlace ? found.folder : undefined;
-  if ((options.inPlace || options.link) && found.folder === undefined)
+  if ((options.inPlace || options.link) && (found.folder === undefined || found.imported))
     throw new Refusal(diagnose('in-place-needs-checkpoint', { option: options.inPlace ? '--in-place' : '--link' }));
   const out = inPlace ?? resolve(terminal.cwd, options.out ?? join('out', nameOfTarget(target)));
   const dump = await dumper(terminal, options.dumpAfter);
@@ -70,7 +71,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
   if (inPlace === undefined) refuseToReplace(out, nameOf(terminal.cwd, out), mine);
   const staging = options.dryRun ? undefined : inPlace === undefined ? stageFolder(out) : stageInside(inPlace);
   try {
-    const placing = placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
+    const placing = found.imported ? 'written' : placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
     const { filesOf, planCompile, writeCompiled } = await import('../run/compile.ts');
     const lowering = await loweringOf(options.target);
     const { cache, generate = false, flatten = false, active = false, stats = false } = options;
@@ -142,7 +143,7 @@ function clones(from: string, to: string): boolean {
 
 function announce({ weights, found }: CompilePlan, placing: Placing): readonly Diagnostic[] {
   if (placing === 'link') return [diagnose('data-linked', { files: `${weights.files.length} data files` })];
-  return placing === 'written' && found.checkpoint ? [diagnose('data-copied', { bytes: bytes(weights.layout.bytes) })] : [];
+  return placing === 'written' && found.checkpoint && !found.imported ? [diagnose('data-copied', { bytes: bytes(weights.layout.bytes) })] : [];
 }
 
 /** What was or would be done, and on what terminal it is said. */

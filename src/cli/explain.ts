@@ -20,7 +20,7 @@ export function explain(cli: Cli): void {
   addFindingOptions(
     cli
       .command('explain', 'say what a diagnostic means, or what a model costs', examples)
-      .argument('[what]', 'the code of a diagnostic, a .moe file or a checkpoint folder; without it, all codes are listed'),
+      .argument('[what]', 'the code of a diagnostic, a .moe file, a file of ONNX or a checkpoint folder; without it, all codes are listed'),
   )
     .addOption(targetOption())
     .addOption(loweringOption())

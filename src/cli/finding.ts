@@ -21,6 +21,8 @@ export interface FindingOptions {
   readonly model?: string;
   readonly set?: Readonly<Record<string, string>>;
   readonly seed?: number;
+  /** What it will be lowered for; a model of ONNX is lifted to its operators. */
+  readonly target?: string;
 }
 
 /** Adds the options of `FindingOptions` to a command. */
@@ -73,10 +75,10 @@ export function recognise(terminal: Terminal, path: string): Target {
 
 /** A name for what is made of a target: `llama` of `models/llama.moe`. */
 export function nameOfTarget(target: Target): string {
-  return target.kind === 'source' ? basename(target.file, '.moe') : basename(target.folder);
+  return 'file' in target ? basename(target.file).replace(/\.(moe|onnx)$/, '') : basename(target.folder);
 }
 
-/** The model of a source or a checkpoint, checked and built; a refusal with its diagnostics where it is not. */
+/** The model of a source, a checkpoint or a file of ONNX, checked and built; a refusal with its diagnostics where it is not. */
 export async function findOrRefuse(
   terminal: Terminal,
   target: Exclude<Target, { kind: 'compiled' }>,
@@ -84,6 +86,13 @@ export async function findOrRefuse(
 ): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
   const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
+  if (target.kind === 'onnx') {
+    const { modelOfOnnx } = await import('../run/find-onnx.ts');
+    const { opset } = await loweringOf(options.target ?? 'ort');
+    const outcome = modelOfOnnx(target.file, { opset }, nameOf(terminal.cwd, target.file));
+    if (!outcome.ok) throw new Refusal(...outcome.diagnostics);
+    return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
+  }
   const given = {
     reader,
     zoo: join(packageFolder(), 'models'),

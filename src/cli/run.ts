@@ -26,7 +26,9 @@ export function run(cli: Cli): void {
     'moec run ./SmolLM2-135M-Instruct --chat --prompt "What is a dative?"',
     'moec run ./bert-base --inputs inputs.json',
   ];
-  addFindingOptions(cli.command('run', 'continue a text, or compute the results of inputs', examples).argument('<target>', 'a .moe file, a checkpoint folder or a compiled folder'))
+  addFindingOptions(
+    cli.command('run', 'continue a text, or compute the results of inputs', examples).argument('<target>', 'a .moe file, a file of ONNX, a checkpoint or a compiled folder'),
+  )
     .option('-p, --prompt <TEXT>', 'what to continue; - reads standard input; several are continued at once', several)
     .option('--chat', "put the prompt in the model's chat template, as a user's turn")
     .option('--system <TEXT>', 'what the system says before, with --chat')

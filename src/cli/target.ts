@@ -1,4 +1,4 @@
-/** What TARGET means on the command line: a `.moe` file, a checkpoint folder, or a folder that `moec compile` wrote. */
+/** What TARGET means on the command line: a `.moe` file, a file of ONNX, a checkpoint folder, or a folder that `moec compile` wrote. */
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -8,6 +8,7 @@ import { didYouMean } from '../diagnostics/suggest.ts';
 /** A recognised target; paths are absolute. */
 export type Target =
   | { readonly kind: 'source'; readonly file: string }
+  | { readonly kind: 'onnx'; readonly file: string }
   | { readonly kind: 'checkpoint'; readonly folder: string }
   | { readonly kind: 'compiled'; readonly folder: string };
 
@@ -17,11 +18,12 @@ export function resolveTarget(cwd: string, path: string): Target | Diagnostic {
   if (!existsSync(full)) return diagnose('target-missing', { path }, { fixes: didYouMean(basename(full), namesBeside(full)) });
   if (!statSync(full).isDirectory()) {
     if (full.endsWith('.moe')) return { kind: 'source', file: full };
-    return diagnose('target-unknown', { path, reason: 'it does not end in .moe' });
+    if (full.endsWith('.onnx')) return { kind: 'onnx', file: full };
+    return diagnose('target-unknown', { path, reason: 'it ends neither in .moe nor in .onnx' });
   }
   if (existsSync(join(full, 'moec.json'))) return { kind: 'compiled', folder: full };
   if (existsSync(join(full, 'config.json'))) return { kind: 'checkpoint', folder: full };
-  const sources = readdirSync(full).filter((name) => name.endsWith('.moe'));
+  const sources = readdirSync(full).filter((name) => /\.(moe|onnx)$/.test(name));
   return diagnose(
     'target-unknown',
     { path, reason: 'it holds neither moec.json nor config.json' },

@@ -58,7 +58,8 @@ export function inputType({ dtype, dims }: Port): string {
 }
 
 /** The type of a result: its elements, and its sizes by name. */
-export function outputType({ dtype, dims }: Port): string {
+export function outputType({ dtype, dims, open }: Port): string {
+  if (open) return `TypedTensor<'${tensorTypes[dtype]}'>`;
   const tensor = `TypedTensor<'${tensorTypes[dtype]}'>`;
   return `${tensor} & { readonly dims: readonly [${dims.map(sizeType).join(', ')}] }`;
 }

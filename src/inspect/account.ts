@@ -1,7 +1,7 @@
 /** What a model costs, layer by layer: parameters, multiplications, cache. Read off the graph, before anything runs. */
 
 import { evaluate, symbolsOf } from '../graph/dim.ts';
-import type { Graph, Node, Value } from '../graph/graph.ts';
+import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
 import type { Source } from '../graph/source.ts';
 import { bytesOf } from '../graph/type.ts';
@@ -48,6 +48,10 @@ export function account(whole: Graph): Account {
     charge(layer, { parameters, bytes: parameters * bytesOf[weight.source.dtype] });
   };
   for (const node of graph.nodes) {
+    if (node.op.foreign) {
+      for (const weight of node.inputs.flatMap((one) => (one && weights.get(one)) ?? [])) charge(layerOf(weight.path), carriedCosts(node, weight));
+      continue;
+    }
     const layer = layerOf(node.outputs[0]?.name ?? '');
     charge(layer, costsOf(node, sizes));
     for (const one of readsOf(node)) own(one, layer);
@@ -82,6 +86,11 @@ function storedAs(source: Source, path: string): string {
 /** `blocks.3` of `blocks.3.ffn.gate`; `embed` of `embed.table`; nothing of `head`, which is the model's own. */
 function layerOf(path: string): string {
   return /^(.*?\.\d+)(?=\.|$)/.exec(path)?.[1] ?? path.split('.').slice(0, -1).join('.');
+}
+
+/** Of a product with a weight in a model of ONNX, whose other sizes may not be known. */
+function carriedCosts({ op }: Node, { source }: Weight): Partial<Costs> {
+  return (op.foreign?.type === 'MatMul' || op.foreign?.type === 'Gemm') && source.dims.length > 1 ? { flops: 2 * count(source.dims) } : {};
 }
 
 function costsOf(node: Node, sizes: ReadonlyMap<string, number>): Partial<Costs> {

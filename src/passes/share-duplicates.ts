@@ -8,6 +8,9 @@ import type { Pass } from './pass.ts';
 /** Ops of ONNX that give different numbers each time. */
 const random = /^onnx\.(Random|Bernoulli|Multinomial|Dropout)/;
 
+/** Domains whose ops are known; others may do anything. */
+const knownDomains: readonly (string | undefined)[] = [undefined, '', 'moec', 'com.microsoft'];
+
 const commutes: ReadonlySet<string> = new Set(['add', 'mul', 'maximum', 'minimum', 'and', 'or', 'eq', 'ne', 'onnx.Add', 'onnx.Mul', 'onnx.And', 'onnx.Or', 'onnx.Equal']);
 
 /** Arrays longer than this are told apart by identity: their text would cost more than the copy. */
@@ -67,7 +70,7 @@ function moved(node: Node, of: (one: Value) => Value, inner: (body: Graph) => Gr
 
 /** Equal for nodes that compute the same; undefined where a node must stay as it is. */
 function keyOf(node: Node, ids: Map<object, number>): string | undefined {
-  if (node.bodies || random.test(node.op.name)) return undefined;
+  if (node.bodies || random.test(node.op.name) || !knownDomains.includes(node.op.foreign?.domain)) return undefined;
   const idOf = (one: object | undefined): number => {
     if (!one) return -1;
     const known = ids.get(one) ?? ids.size;

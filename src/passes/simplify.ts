@@ -19,6 +19,8 @@ interface Match {
   readonly inputs: readonly (Value | undefined)[];
   readonly from: Producers;
   readonly build: GraphBuilder;
+  /** Values that go out of the graph. */
+  readonly results: ReadonlySet<Value>;
 }
 
 type Simplification = (match: Match) => Value | undefined;
@@ -140,6 +142,12 @@ const emptyMasks: Simplification = (match) => {
   return dropKeep || dropBias ? again(match, [q, k, v, dropKeep ? undefined : keep, dropBias ? undefined : bias, sinks]) : undefined;
 };
 
+/** A copy, unless it says more of its type than what it copies. */
+const copied: Simplification = ({ node, inputs: [one], results }) => {
+  const [copy] = node.outputs;
+  return one?.type || (copy && !copy.type && !results.has(copy)) ? one : undefined;
+};
+
 const table: Readonly<Record<string, readonly Simplification[]>> = {
   add: [neutral(0, 'both'), merged((a, b) => a + b)],
   sub: [neutral(0, 'right')],
@@ -163,17 +171,18 @@ const table: Readonly<Record<string, readonly Simplification[]>> = {
   split: [unchanged],
   concat: [joinedSplit],
   attend: [emptyMasks],
-  'onnx.Identity': [(match) => match.inputs[0]],
+  'onnx.Identity': [copied],
 };
 
 /** The graph with every rule applied where it holds. */
 function simplifyGraph(graph: Graph): Graph {
   let from: Producers | undefined;
+  const results = new Set(graph.outputs.map((output) => output.value));
   const simplified = rewrite(graph, (node, build) => {
     from ??= producersOf(build);
     if (node.outputs.length !== 1) return undefined;
     for (const rule of table[node.op.name] ?? []) {
-      const found = rule({ node, inputs: node.inputs, from, build });
+      const found = rule({ node, inputs: node.inputs, from, build, results });
       if (found) return [found];
     }
     return undefined;

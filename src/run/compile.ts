@@ -16,6 +16,7 @@ import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
 import type { Executable } from './executable.ts';
+import { exportSettings, unrankedType } from './export-settings.ts';
 import type { Found } from './find-model.ts';
 import { generateName, type Manifest, manifestName } from './manifest.ts';
 import { dataFile, type PlaceOptions, placementOf, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
@@ -84,11 +85,12 @@ const companions = [
 /** Lowers the graphs and lays out the data; nothing is written. */
 export async function planCompile(found: Found, settings: CompileSettings): Promise<Outcome<CompilePlan>> {
   const storage: Storage = settings.placing === 'written' || !found.checkpoint ? 'written' : 'checkpoint';
-  const decoder = decodes(found.model.graph);
+  const decoder = !found.imported && decodes(found.model.graph);
   const forms: { file: string; form: Form }[] = [{ file: 'model.onnx', form: decoder && !settings.whole ? 'step' : 'whole' }];
   if (settings.generate) forms.push({ file: generateName, form: 'loop' });
   const diagnostics: Diagnostic[] = [];
-  if (settings.generate && !decoder) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
+  if (settings.generate && !decoder)
+    return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: found.imported ? 'it is a model of ONNX' : 'it has no causal attention' })] };
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
     const lowered = await lowerModel(found.model.graph, {
@@ -97,15 +99,20 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
       storage,
       functions: true,
       stats: settings.stats ?? false,
+      ...(found.imported ? { ports: 'kept' as const } : {}),
       ...(settings.active ? { active: 'input' as const } : {}),
       ...(settings.lowering ? { lowering: settings.lowering } : {}),
       ...(settings.dumpAfter ? { dumpAfter: settings.dumpAfter } : {}),
     });
     diagnostics.push(...lowered.diagnostics);
     if (!lowered.ok) return { ok: false, diagnostics };
-    const { graph, functions, mixtures } = lowered.value;
-    graphs.push(settings.flatten ? { file, form, graph: flatten(graph, functions), functions: [], mixtures } : { file, form, graph, functions, mixtures });
+    const { graph, mixtures } = lowered.value;
+    const functions = [...lowered.value.functions, ...(found.imported?.functions ?? [])];
+    const flat = settings.flatten || !settings.target.functions;
+    graphs.push(flat ? { file, form, graph: flatten(graph, functions), functions: [], mixtures } : { file, form, graph, functions, mixtures });
   }
+  const { opset } = exportSettings(found, settings.target);
+  if (opset > settings.target.opset) diagnostics.push(diagnose('opset-kept', { file: found.source, opset, target: settings.target.name }));
   const weights = planWeights(
     graphs.map(({ graph }) => graph),
     storage,
@@ -172,9 +179,7 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
 function encode({ graph, functions }: CompiledGraph, { settings, found }: CompilePlan, place: (weight: Weight) => Placement): Uint8Array {
   const { target, version } = settings;
   return exportModel(graph, {
-    opset: target.opset,
-    ir: target.ir,
-    domains: target.domains,
+    ...exportSettings(found, target, graph),
     version,
     place,
     functions,
@@ -215,15 +220,18 @@ function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omi
     ...(facts.vocabulary === undefined ? {} : { vocabulary: facts.vocabulary }),
     ...(settings.active && picks ? { active: picks } : {}),
     tokenizer: facts.tokenizer === undefined ? null : facts.tokenizer.kind === 'bytes' ? 'bytes' : 'tokenizer.json',
-    opset: settings.target.opset,
+    opset: exportSettings(found, settings.target).opset,
     ...(main && main.mixtures.length > 0 ? { lowerings: Object.fromEntries(main.mixtures.map((one) => [one.path, spellWish(one)])) } : {}),
     files: files.map(({ name, bytes, sha256, how }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }), ...(how === 'left in place' ? { inPlace: true } : {}) })),
-    inputs: (main?.graph.inputs ?? []).map((value) => portOf(value.name, value)),
-    outputs: (main?.graph.outputs ?? []).map(({ name, value }) => portOf(name, value)),
+    inputs: (main?.graph.inputs ?? []).map((value) => portOf(value.name, value, found)),
+    outputs: (main?.graph.outputs ?? []).map(({ name, value }) => portOf(name, value, found)),
   };
 }
 
-function portOf(name: string, { type }: Value): Port {
-  if (!type) throw new Bug(`${name} has no type`);
-  return { name, dtype: type.dtype, dims: type.dims.map((dim) => constant(dim) ?? show(dim)) };
+function portOf(name: string, value: Value, found: Found): Port {
+  const type = value.type ?? found.model.graph.outputs.find((output) => output.name === name)?.value.type;
+  if (type) return { name, dtype: type.dtype, dims: type.dims.map((dim) => constant(dim) ?? show(dim)) };
+  const dtype = unrankedType(found, name);
+  if (!dtype) throw new Bug(`${name} has no type`);
+  return { name, dtype, dims: [], open: true };
 }

@@ -32,7 +32,7 @@ export interface Found {
   readonly checkpoint?: Checkpoint;
   /** The checkpoint's folder, with its config and tokenizer. */
   readonly folder?: string;
-  /** What else a model of ONNX says, where it is one; its graph is `model.graph`. */
+  /** What else a model of ONNX says, where it is one; its graph is `model.graph`. It runs as it is written: nobody adds a cache to it. */
   readonly imported?: Omit<Imported, 'graph' | 'tensors'>;
 }
 

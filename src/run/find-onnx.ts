@@ -3,12 +3,13 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Value } from '../graph/graph.ts';
 import { type Imported, importModel } from '../onnx/import.ts';
 import { upgrade } from '../onnx/upgrade/upgrade.ts';
 import { ort } from '../targets/ort.ts';
 import type { TensorInfo } from '../weights/checkpoint.ts';
 import { openTensors, unreadable } from '../weights/open.ts';
+import { unrankedType } from './export-settings.ts';
 import type { Found } from './find-model.ts';
 import { readJson } from './json.ts';
 
@@ -30,6 +31,8 @@ export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {
   if (!read.ok) return read;
   const lifted = upgrade(read.value, opset, name);
   if (!lifted.ok) return { ok: false, diagnostics: [...read.diagnostics, ...lifted.diagnostics] };
+  const strange = portsWithoutType(lifted.value);
+  if (strange.length > 0) return refuse(...strange.map((port) => diagnose('onnx-not-understood', { file: name, reason: `${port} is no tensor that moec knows` })));
   const folder = dirname(full);
   const opened = openTensors(folder, tensorsOf(read.value, full));
   if (!opened.ok) return opened;
@@ -38,7 +41,7 @@ export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {
     ok: true,
     diagnostics: [...read.diagnostics, ...lifted.diagnostics],
     value: {
-      model: { name: nameOf(graph, full), families: [], graph, params: [], layers: { path: '', kind: 'layer', weights: [], parts: [] }, ...docOf(imported) },
+      model: { name: basename(full).replace(/\.onnx$/, ''), families: [], graph, params: [], layers: { path: '', kind: 'layer', weights: [], parts: [] }, ...docOf(imported) },
       source: name,
       checkpoint: opened.value,
       imported,
@@ -69,9 +72,15 @@ function readBytes(file: string, name: string): Outcome<Uint8Array> {
   }
 }
 
-/** The name that the file gives its graph, where it says more than exporters' defaults do. */
-function nameOf({ name }: Graph, file: string): string {
-  return /^(|graph|g|main_graph|torch[-_]jit.*|main|model)$/i.test(name) ? basename(file).replace(/\.onnx$/, '') : name;
+/** Inputs and results that are lists, maps, or of an element type that the language lacks. */
+function portsWithoutType(imported: Imported): readonly string[] {
+  const { graph } = imported;
+  const found = { imported, model: { graph } };
+  const lacks = ({ type }: Value, name: string): boolean => !type && !unrankedType(found, name);
+  return [
+    ...graph.inputs.filter((input) => lacks(input, input.name)).map((input) => `its input \`${input.name}\``),
+    ...graph.outputs.filter(({ name, value }) => lacks(value, name)).map(({ name }) => `its result \`${name}\``),
+  ];
 }
 
 const docOf = ({ extras }: Pick<Imported, 'extras'>): { readonly doc?: string } => (extras.model.docString ? { doc: extras.model.docString } : {});

@@ -5,6 +5,8 @@ import { dirname } from 'node:path';
 import type { Outcome } from '../diagnostics/diagnostic.ts';
 import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
+import { count } from '../graph/nd-array.ts';
+import { bytesOf } from '../graph/type.ts';
 import { exportModel } from '../onnx/export.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -12,6 +14,7 @@ import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
 import type { Executable } from './executable.ts';
+import { exportSettings } from './export-settings.ts';
 import type { Found } from './find-model.ts';
 import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
 import { temporaryFolder } from './temporary.ts';
@@ -42,21 +45,22 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   const facts = factsOf(found);
   if (!facts.ok) return facts;
   const usual = formFor(found.model.graph, target);
-  const form = options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual);
-  const storage = found.checkpoint ? 'checkpoint' : 'written';
+  const form = found.imported ? 'whole' : (options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual));
+  const storage = found.checkpoint && liesTogether(found) ? 'checkpoint' : 'written';
   const lowered = await lowerModel(found.model.graph, {
     target,
     form,
     storage,
     ...(target.device && options.form === undefined ? { lastLogits: true } : {}),
     stats: options.stats ?? false,
+    ...(found.imported ? { ports: 'kept' as const } : {}),
     ...(active === undefined ? {} : { active }),
     ...(lowering ? { lowering } : {}),
     ...(dumpAfter ? { dumpAfter } : {}),
   });
   if (!lowered.ok) return lowered;
   const { graph } = lowered.value;
-  const plan = planWeights([graph], storage, found.checkpoint, found.checkpoint ? inlineAtMost : undefined);
+  const plan = planWeights([graph], storage, found.checkpoint, storage === 'checkpoint' ? inlineAtMost : undefined);
   const temporary = plan.written.length > 0 ? temporaryFolder() : undefined;
   const dispose = (): void => temporary?.remove();
   const placed = await placeWeights(temporary?.path ?? '', plan, options);
@@ -64,7 +68,12 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
     dispose();
     return placed;
   }
-  const bytes = exportModel(graph, { opset: target.opset, ir: target.ir, domains: target.domains, version: options.version, place: placed.value.place });
+  const bytes = exportModel(graph, {
+    ...exportSettings(found, target, graph),
+    version: options.version,
+    functions: found.imported?.functions ?? [],
+    place: placed.value.place,
+  });
   const picks = active === 'input' ? picksOf(found.model.graph) : undefined;
   const dataFolder = temporary?.path ?? dataFolderOf(plan.files, found.folder);
   return {
@@ -79,6 +88,13 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
     },
     diagnostics: lowered.diagnostics,
   };
+}
+
+/** Whether the numbers of a model lie in one folder, or in itself where they are few: a session looks in one place. */
+function liesTogether({ imported, checkpoint, model }: Found): boolean {
+  if (!imported) return true;
+  const folders = new Set([...(checkpoint?.tensors.values() ?? [])].map(({ file }) => dirname(file)));
+  return folders.size <= 1 && model.graph.weights.every(({ source }) => source.kind === 'tensor' || count(source.dims) * bytesOf[source.dtype] < inlineAtMost);
 }
 
 /** The results that are fed back at the next step. */

@@ -38,6 +38,8 @@ export interface Port {
   readonly name: string;
   readonly dtype: DType;
   readonly dims: readonly (number | string)[];
+  /** Set where not even the number of sizes is known; `dims` is empty then. */
+  readonly open?: true;
 }
 
 /** How each element type is made of numbers in f64. */

@@ -5,6 +5,7 @@ import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
 import { type Graph, type Node, type Unit, type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
+import { replaceOuter } from '../graph/rewrite.ts';
 import type { TensorType } from '../graph/type.ts';
 import { removeDead } from '../passes/drop-dead.ts';
 import { expertWeights, liftedWeights } from '../passes/expert-weights.ts';
@@ -27,7 +28,13 @@ interface Run {
   unit: Unit | undefined;
 }
 
-/** The same meaning in nodes of ONNX alone. */
+/** What lowering asks of a place beyond what lowerings may: where nodes of ONNX go as they are. */
+interface Place extends LoweringContext {
+  readonly build: GraphBuilder;
+  readonly around: Around;
+}
+
+/** The same meaning in nodes of ONNX alone. Those that are there already stay what they are, with the values they make. */
 export function lowerGraph(graph: Graph, target: Target, storage: Storage): Graph {
   const build = graphBuilder();
   const plain = onnxBuilder(
@@ -45,7 +52,8 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const lifted = liftedWeights(graph);
   const more: Weight[] = [];
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((one) => [one, node] as const)));
-  const context = contextOf(onnx, run, { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), makers, became }, more);
+  const around: Around = { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), makers, became };
+  const context = contextOf(onnx, run, around, more, build);
   lowerNodes(graph.nodes, became, context, run);
   const resultOf = (old: Value): Value => {
     const now = became.get(old) ?? old;
@@ -104,9 +112,11 @@ interface Around {
 }
 
 /** A context whose nodes go to `onnx`, and whose weights go to `held`. */
-function contextOf(onnx: Onnx, run: Run, around: Around, held: Weight[]): LoweringContext {
-  const context: LoweringContext = {
+function contextOf(onnx: Onnx, run: Run, around: Around, held: Weight[], build: GraphBuilder): Place {
+  const context: Place = {
     onnx,
+    build,
+    around,
     transposeOf: (one) => run.transposes.get(one),
     typed: (one, type) => withType(one, type, run),
     expertWeight: around.expertWeight,
@@ -127,7 +137,7 @@ function contextOf(onnx: Onnx, run: Run, around: Around, held: Weight[]): Loweri
       const inside = graphBuilder();
       const own = onnxBuilder(inside, run.target.opset, [], () => run.path, onnx);
       const weights: Weight[] = [];
-      const results = write(contextOf(own, run, around, weights));
+      const results = write(contextOf(own, run, around, weights, inside));
       return inside.finish({ name, inputs, outputs: results.map((one, i) => ({ name: `${name}/${i}`, value: one })), weights });
     },
   };
@@ -139,7 +149,7 @@ function present(result: Value | undefined, { op }: Node): Value {
   return result;
 }
 
-function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: LoweringContext, run: Run): void {
+function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: Place, run: Run): void {
   const of = (old: Value): Value => became.get(old) ?? old;
   for (const node of nodes) {
     run.path = node.outputs[0]?.name ?? node.op.name;
@@ -153,15 +163,33 @@ function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: 
   }
 }
 
-function lowerNode(old: Node, node: Node, context: LoweringContext, { target }: Run): readonly Value[] {
+function lowerNode(old: Node, node: Node, context: Place, run: Run): readonly Value[] {
   const { onnx } = context;
-  if (node.op.foreign)
-    return onnx.all(node.op.foreign.type, node.inputs, node.attrs as never, node.outputs.length, {
-      domain: node.op.foreign.domain,
-      ...(node.bodies ? { bodies: node.bodies } : {}),
-    });
+  const { target } = run;
+  if (node.op.foreign) {
+    const bodies = node.bodies && Object.fromEntries(Object.entries(node.bodies).map(([name, body]) => [name, lowerBody(body, context, run)]));
+    context.build.push(bodies ? { ...node, bodies } : node);
+    return node.outputs;
+  }
   if (node.op === constant) return node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
   return target.lowerings.get(node.op.name)?.(node, context, old) ?? node.op.lower(node.inputs, onnx, node.attrs, node.outputs);
+}
+
+/** A graph inside a node of ONNX: as it is but for what it reads from around, unless it holds ops of moec. */
+function lowerBody(body: Graph, context: Place, run: Run): Graph {
+  const { became } = context.around;
+  const of = (old: Value): Value => became.get(old) ?? old;
+  if (isForeign(body)) return replaceOuter(body, of);
+  const inside = graphBuilder();
+  const own = onnxBuilder(inside, run.target.opset, [], () => run.path, context.onnx);
+  lowerNodes(body.nodes, became, contextOf(own, run, context.around, [], inside), run);
+  const { nodes: _, ...rest } = body;
+  return inside.finish({ ...rest, outputs: body.outputs.map((output) => ({ ...output, value: of(output.value) })) });
+}
+
+/** Whether a graph holds nodes of ONNX and constants alone. */
+function isForeign({ nodes }: Graph): boolean {
+  return nodes.every((node) => node.op === constant || (node.op.foreign && Object.values(node.bodies ?? {}).every(isForeign)));
 }
 
 /** The graph with values replaced wherever they stand, in the graphs inside too. */

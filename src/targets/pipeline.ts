@@ -40,6 +40,8 @@ export interface LowerOptions {
   readonly active?: number | 'input';
   /** Whether a step gives only the logits of its last row; a loop does, and a file that others load does not, where left out. */
   readonly lastLogits?: boolean;
+  /** Whether inputs and results keep the names of their dims, in place of those that loaders expect. */
+  readonly ports?: 'kept';
   /** How mixtures are lowered, in place of what costs least. */
   readonly lowering?: Wish;
   /** Called after every pass with its name. */
@@ -85,7 +87,8 @@ export async function lowerModel(model: Graph, options: LowerOptions): Promise<O
   const { graph: expanded, choices: mixtures, target: chosen } = await chooseMixtures(ready, options, driver);
   const plain = lowerGraph(expanded, chosen, options.storage);
   const { graph: lowered, functions } = options.functions && target.functions ? outlineUnits(plain) : { graph: plain, functions: [] };
-  const graph = form === 'loop' || form === 'chunk' ? addGenerateLoop(nameDims(lowered), { resume: form === 'chunk' }) : nameDims(lowered);
+  const named = options.ports === 'kept' ? lowered : nameDims(lowered);
+  const graph = form === 'loop' || form === 'chunk' ? addGenerateLoop(named, { resume: form === 'chunk' }) : named;
   options.dumpAfter?.('lower', graph);
   return { ok: true, value: { graph, functions, target, form, mixtures }, diagnostics: found.all };
 }
@@ -112,6 +115,8 @@ async function chooseMixtures(
 }
 
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
+  const carried = target.device && graph.nodes.find((node) => node.op.foreign);
+  if (carried) yield diagnose('target-needs-ops', { target: target.name, op: carried.op.foreign?.type ?? '' });
   if (form !== 'loop' && form !== 'chunk') return;
   if (!target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
   if (!loops(graph)) yield diagnose('loop-needs-tokens-alone', { inputs: graph.inputs.map(({ name }) => name).join(', ') });

@@ -10,6 +10,20 @@ export const compiling = {
 wrong: \`moec compile llama.moe --target portable --generate\`
 right: \`moec compile llama.moe --target ort --generate\``,
   },
+  'target-needs-ops': {
+    severity: 'error',
+    message: text`the target ${'target'} takes ops that moec knows; ${'op'} is one it only carries`,
+    explanation: `What moec does not know in a model of ONNX it passes on as it is. On a device without 64-bit integers every op has to be written in a way of its own, so nothing can be passed on.
+wrong: \`moec compile detector.onnx --target webgpu\`
+right: \`moec compile detector.onnx --target ort\`, or \`portable\``,
+  },
+  'opset-kept': {
+    severity: 'note',
+    message: text`${'file'} has version ${'opset'} of ai.onnx, which is newer than that of ${'target'}; it keeps it`,
+    explanation: `Models are lifted to newer versions of the operators, never put back to older ones: an older one may not say the same. What is added is valid at the newer version too.
+wrong: \`moec compile new.onnx --target portable\` for a runtime that reads version 21 alone
+right: the model exported again with \`opset_version=21\``,
+  },
   'loop-needs-tokens-alone': {
     severity: 'error',
     message: text`a generation in one graph needs a model of tokens alone; this one takes ${'inputs'}`,
