@@ -19,6 +19,7 @@ const slow = [
   'rxn-albert',
   'set-picks',
   'stories260k',
+  'verify',
   'webgpu',
   'zoo',
 ];

@@ -2,6 +2,7 @@
 
 import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { Graph } from '../graph/graph.ts';
 import type { Executable, Provider } from '../run/executable.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Session } from '../run/session.ts';
@@ -24,6 +25,12 @@ export interface ReadyOptions extends FindingOptions, OutputOptions {
   readonly dumpAfter?: string;
 }
 
+/** A graph, and how a changed one is made ready the same way. */
+export interface Again {
+  readonly graph: Graph;
+  prepare(graph: Graph): Promise<Outcome<Executable>>;
+}
+
 /** A model that is ready to open. */
 export interface Ready {
   readonly executable: Executable;
@@ -33,6 +40,8 @@ export interface Ready {
   readonly next: string;
   /** The folder with its tokenizer and settings. */
   readonly folder?: string;
+  /** Makes it ready once more, with values of its own graph as further results; absent for what is a file of ONNX already. */
+  readonly again?: Again;
   /** Gives back what it took. */
   release(): void;
 }
@@ -60,8 +69,7 @@ export async function readyOrRefuse(
     const { decodes } = await import('../targets/pipeline.ts');
     const refused = refuse(found);
     if (refused) throw new Refusal(refused);
-    const bar = progress(terminal, 'making weights', options);
-    const ready = await prepare(found, {
+    const settings = {
       target: await loweringOf(options.ep === 'webgpu' ? options.ep : options.target),
       ...(form === undefined ? {} : { form }),
       version: version(),
@@ -69,18 +77,20 @@ export async function readyOrRefuse(
       ...(options.lowering ? { lowering: options.lowering } : {}),
       stats: options.stats ?? false,
       signal: terminal.signal,
-      progress: bar.at,
-      ...dump,
-    }).finally(bar.end);
+    };
+    const bar = progress(terminal, 'making weights', options);
+    const ready = await prepare(found, { ...settings, progress: bar.at, ...dump }).finally(bar.end);
     if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
     const { value: executable } = ready;
     const said = [...diagnostics, ...ready.diagnostics];
     printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
     return {
-      executable: { ...executable, causal: decodes(found.model.graph) },
+      // A graph of ONNX does not say what its attention sees.
+      executable: found.imported ? executable : { ...executable, causal: decodes(found.model.graph) },
       diagnostics: options.json ? said : [],
       next: `moec explain ${quoted(path)}`,
       ...(found.folder === undefined ? {} : { folder: found.folder }),
+      ...(found.imported ? {} : { again: { graph: found.model.graph, prepare: (graph) => prepare({ ...found, model: { ...found.model, graph } }, settings) } }),
       release() {
         executable.dispose?.();
         found.checkpoint?.close();

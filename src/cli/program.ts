@@ -15,9 +15,10 @@ import { version } from './package.ts';
 import { passes } from './passes.ts';
 import { run } from './run.ts';
 import type { Terminal } from './terminal.ts';
+import { verify } from './verify.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, client, check, format, explain, inspect, passes, ops];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, verify, client, check, format, explain, inspect, passes, ops];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {

@@ -34,4 +34,26 @@ right: \`{"ids": [12, 16, 13], "mask": [1]}\``,
 wrong: a folder with config.json and model.safetensors alone
 right: the same with \`--mask-token 14\``,
   },
+  'no-reference': {
+    severity: 'error',
+    message: text`${'name'} cannot be evaluated by the reference: ${'reason'}`,
+    explanation: `Without a second model, \`moec verify\` holds a model to the definitions of its ops, computed in f64 one number at a time. That takes a
+model in the language, and one that is not large.
+wrong: \`moec verify out/tiny\`, a compiled folder by itself
+right: \`moec verify out/tiny models/tiny.moe\``,
+  },
+  'nothing-in-common': {
+    severity: 'error',
+    message: text`the two models have no result in common: ${'first'} and ${'second'}`,
+    explanation: `Models are compared by the names of their results.
+wrong: a model that gives \`logits\` and one that gives \`last_hidden_state\`
+right: two that give \`logits\``,
+  },
+  'results-have-other-sizes': {
+    severity: 'error',
+    message: text`\`${'name'}\` is ${'first'} in the first model and ${'second'} in the second`,
+    explanation: `Numbers are compared one by one, so that both models must have the same sizes, a vocabulary of the same length among them.
+wrong: \`moec verify ./SmolLM2-135M ./gpt2\`
+right: \`moec verify ./SmolLM2-135M out/smollm2\``,
+  },
 } as const;

@@ -1,0 +1,54 @@
+/** Inputs made from a seed, the same on any machine, for whatever a model takes. */
+
+import { count } from '../graph/nd-array.ts';
+import { activeName } from '../passes/set-picks.ts';
+import { randomNumbers } from '../weights/random.ts';
+import type { Tensors } from './protocol.ts';
+import type { Session } from './session.ts';
+import { type Port, type Tensor, tensorOf } from './tensor.ts';
+
+/** How inputs are made. */
+export interface SeededOptions {
+  readonly seed: number;
+  /** The size of the first axis where it has none. */
+  readonly rows: number;
+  /** Every other size without a number. */
+  readonly length: number;
+}
+
+/** Tokens of the vocabulary, every one of them counted, at positions from 0, in the first segment; numbers of deviation 1 for floats; nothing in the past. */
+export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'executable'>, { seed, rows, length }: SeededOptions): Tensors {
+  const made = (port: Port): Tensor => {
+    const { name, dtype } = port;
+    const past = name.startsWith('past_key_values.');
+    const dims = port.dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : past ? 0 : length));
+    const value = valuesOf(name, executable);
+    const random = value ? new Float64Array() : randomNumbers(name, seed, 1, 0, count(dims));
+    const last = Math.max(1, dims.at(-1) ?? 1);
+    return tensorOf(
+      dtype,
+      dims,
+      Float64Array.from({ length: count(dims) }, (_, i) => {
+        if (value) return value(i % last);
+        const number = random[i] ?? 0;
+        if (dtype === 'bool') return 1;
+        return /^[iu]\d/.test(dtype) ? Math.floor(Math.abs(number) * 65_537) % (executable.vocabulary ?? usualVocabulary) : number;
+      }),
+    );
+  };
+  return Object.fromEntries(inputs.map((port) => [port.name, made(port)]));
+}
+
+/** Tokens that every vocabulary has. */
+const usualVocabulary = 64;
+
+/** The usual value of an input by its column, where it has one. */
+function valuesOf(name: string, { active }: Session['executable']): ((column: number) => number) | undefined {
+  const usual: Readonly<Record<string, (column: number) => number>> = {
+    attention_mask: () => 1,
+    position_ids: (column) => column,
+    token_type_ids: () => 0,
+    [activeName]: () => active?.usual ?? 1,
+  };
+  return usual[name];
+}
