@@ -129,7 +129,15 @@ export interface Settings extends Node<'settings'> {
 /** `pick = top(2)`. */
 export interface Setting extends Node<'setting'> {
   readonly name: Ident;
-  readonly value: Value;
+  readonly value: SettingValue;
+}
+
+/** What a setting may be. */
+export type SettingValue = Value | FromFile;
+
+/** `from "small.experts.safetensors"`: as a file has it. */
+export interface FromFile extends Node<'from-file'> {
+  readonly file: StringLiteral;
 }
 
 /** `forward(x: [B, S, D]) -> [B, S, D] { … return … }`. */

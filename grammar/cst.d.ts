@@ -95,7 +95,27 @@ export interface SettingCstNode extends CstNode {
 export type SettingCstChildren = {
   NAME: IToken[];
   ASSIGN: IToken[];
-  value: ValueCstNode[];
+  settingValue: SettingValueCstNode[];
+};
+
+export interface SettingValueCstNode extends CstNode {
+  name: "settingValue";
+  children: SettingValueCstChildren;
+}
+
+export type SettingValueCstChildren = {
+  fromFile?: FromFileCstNode[];
+  value?: ValueCstNode[];
+};
+
+export interface FromFileCstNode extends CstNode {
+  name: "fromFile";
+  children: FromFileCstChildren;
+}
+
+export type FromFileCstChildren = {
+  From: IToken[];
+  STRING: IToken[];
 };
 
 export interface PathCstNode extends CstNode {
@@ -616,6 +636,8 @@ export interface ICstNodeVisitor<IN, OUT> extends ICstVisitor<IN, OUT> {
   row(children: RowCstChildren, param?: IN): OUT;
   settings(children: SettingsCstChildren, param?: IN): OUT;
   setting(children: SettingCstChildren, param?: IN): OUT;
+  settingValue(children: SettingValueCstChildren, param?: IN): OUT;
+  fromFile(children: FromFileCstChildren, param?: IN): OUT;
   path(children: PathCstChildren, param?: IN): OUT;
   suffix(children: SuffixCstChildren, param?: IN): OUT;
   dot(children: DotCstChildren, param?: IN): OUT;

@@ -21,6 +21,7 @@ const byRule: Readonly<Record<string, readonly string[]>> = {
   atom: [expression],
   modelDecl: ['`{`', '`for`', '`from`'],
   derived: ['the name of a model', '`onnx`'],
+  settingValue: [expression, '`from`'],
   mixture: ['`by`', 'settings such as `{ score = … }`'],
   repeat: [...value, 'a table such as `{ key: … }`'],
   table: ['a row such as `key: …`'],

@@ -67,7 +67,16 @@ export class ExpressionParser extends CstParser {
   protected readonly setting = this.RULE('setting', () => {
     this.CONSUME(t.Name);
     this.CONSUME(t.Assign);
-    this.SUBRULE(this.value);
+    this.SUBRULE(this.settingValue);
+  });
+
+  readonly settingValue = this.RULE('settingValue', () => {
+    this.OR([{ ALT: () => this.SUBRULE(this.fromFile) }, { ALT: () => this.SUBRULE(this.value) }]);
+  });
+
+  protected readonly fromFile = this.RULE('fromFile', () => {
+    this.CONSUME(t.From);
+    this.CONSUME(t.StringToken);
   });
 
   protected readonly path = this.RULE('path', () => {

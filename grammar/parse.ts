@@ -1,13 +1,14 @@
 /** Text → AST, faults and comments: the one entry into the grammar. It never throws, whatever the text. */
 
 import type { IToken } from 'chevrotain';
-import type { Comment, File } from './ast.ts';
+import type { Comment, File, SettingValue } from './ast.ts';
 import { tooDeep } from './brackets.ts';
-import type { FileCstNode } from './cst.d.ts';
+import type { FileCstNode, SettingValueCstNode } from './cst.d.ts';
 import { type Fault, isLonePoint, lexerFaults, parserFaults } from './faults.ts';
 import { GaveUp, messagesUpTo } from './messages.ts';
 import { MoeParser } from './parser.ts';
 import { readFile } from './read.ts';
+import { readSettingValue } from './read-expression.ts';
 import type { Span } from './span.ts';
 import * as t from './tokens.ts';
 
@@ -27,34 +28,57 @@ const parser = new MoeParser({ skipValidations: true, errorMessageProvider: mess
 
 /** Reads the text of a `.moe` file; `file` is the name that spans carry. */
 export function parse(text: string, file: string): Parsed {
-  if (text.length > characterLimit) return refused(text, file, tooLong(characterLimit, `${text.length} characters`, `at most ${characterLimit} characters`, file));
-  const { tokens, groups, errors } = t.lexer.tokenize(text);
-  const deep = tooDeep(tokens);
-  if (deep)
-    return refused(text, file, {
-      code: 'nesting-too-deep',
-      span: tokenSpan(deep, file),
-      found: deep.image,
-      expected: ['at most 200 brackets inside each other', 'at most 1000 operators in one expression'],
-    });
-  const late = tokens[tokenLimit];
-  if (late) return refused(text, file, tooLong(late.startOffset, `${tokens.length} words and signs`, `at most ${tokenLimit} words and signs`, file));
-
-  const comments = (groups['comments'] ?? []).map((token) => comment(token, file));
-  const unread = lexerFaults(errors, tokens, text, file);
-  const read = tokens.filter((_, i) => !isLonePoint(tokens, i));
-  const tree = treeOf(read);
-  const faults = [...unread, ...parserFaults(parser.errors, read, unread, file)].sort((a, b) => a.span.start - b.span.start);
+  const split = splitWords(text, file);
+  if ('code' in split) return { ast: empty(text, file), faults: [split], comments: [] };
+  const { tree, faults } = treeOf(split, file, () => parser.file() as FileCstNode | undefined);
+  const { comments } = split;
   const ast = tree ? readFile(tree, { file, doc: (start) => docAbove(start, comments, text) }, text.length) : empty(text, file);
   return { ast, faults, comments };
 }
 
-/** The CST of a file, or undefined where it is too broken to have one; the parser keeps the errors. */
-function treeOf(tokens: IToken[]): FileCstNode | undefined {
+/** Reads the value of one setting that stands alone, as on the command line: `balanced_kmeans(of: keys)`. `file` is the name that spans carry. */
+export function parseSettingValue(text: string, file: string): { readonly value?: SettingValue; readonly faults: readonly Fault[] } {
+  const split = splitWords(text, file);
+  if ('code' in split) return { faults: [split] };
+  const { tree, faults } = treeOf(split, file, () => parser.settingValue() as SettingValueCstNode | undefined);
+  const value = tree && faults.length === 0 ? readSettingValue(tree, { file, doc: () => undefined }) : undefined;
+  return { ...(value ? { value } : {}), faults };
+}
+
+interface Words {
+  readonly tokens: IToken[];
+  readonly comments: readonly Comment[];
+  /** What the lexer could not read. */
+  readonly unread: readonly Fault[];
+}
+
+/** The words and signs of a text, or the fault that makes it no use to look at them. */
+function splitWords(text: string, file: string): Words | Fault {
+  if (text.length > characterLimit) return tooLong(characterLimit, `${text.length} characters`, `at most ${characterLimit} characters`, file);
+  const { tokens, groups, errors } = t.lexer.tokenize(text);
+  const deep = tooDeep(tokens);
+  if (deep) {
+    const expected = ['at most 200 brackets inside each other', 'at most 1000 operators in one expression'];
+    return { code: 'nesting-too-deep', span: tokenSpan(deep, file), found: deep.image, expected };
+  }
+  const late = tokens[tokenLimit];
+  if (late) return tooLong(late.startOffset, `${tokens.length} words and signs`, `at most ${tokenLimit} words and signs`, file);
+  const comments = (groups['comments'] ?? []).map((token) => comment(token, file));
+  return { tokens: tokens.filter((_, i) => !isLonePoint(tokens, i)), comments, unread: lexerFaults(errors, tokens, text, file) };
+}
+
+/** The CST that a rule makes of the words, or undefined where they are too broken to have one; and every fault. */
+function treeOf<T>({ tokens, unread }: Words, file: string, rule: () => T | undefined): { readonly tree?: T; readonly faults: readonly Fault[] } {
   messages.restart();
   parser.input = tokens;
+  const tree = giveUp(rule);
+  const faults = [...unread, ...parserFaults(parser.errors, tokens, unread, file)].sort((a, b) => a.span.start - b.span.start);
+  return { ...(tree ? { tree } : {}), faults };
+}
+
+function giveUp<T>(rule: () => T | undefined): T | undefined {
   try {
-    return parser.file() as FileCstNode | undefined;
+    return rule();
   } catch (error) {
     if (error instanceof GaveUp) return undefined;
     throw error;
@@ -63,10 +87,6 @@ function treeOf(tokens: IToken[]): FileCstNode | undefined {
 
 function tooLong(start: number, found: string, limit: string, file: string): Fault {
   return { code: 'file-too-long', span: { file, start, end: start }, found, expected: [limit] };
-}
-
-function refused(text: string, file: string, fault: Fault): Parsed {
-  return { ast: empty(text, file), faults: [fault], comments: [] };
 }
 
 function empty(text: string, file: string): File {

@@ -34,7 +34,11 @@ export function settings(node: ast.Settings, printing: Printing): Doc {
 
 /** One setting, its sign lined up with those around it. */
 export function setting(node: ast.Setting): Entry {
-  return { span: node.span, head: () => node.name.text, sign: ' = ', rest: (printing) => value(node.value, printing) };
+  return { span: node.span, head: () => node.name.text, sign: ' = ', rest: (printing) => settingValue(node.value, printing) };
+}
+
+function settingValue(node: ast.SettingValue, printing: Printing): Doc {
+  return node.kind === 'from-file' ? ['from ', quote(node.file.value)] : value(node, printing);
 }
 
 function row(node: ast.Row): Entry {

@@ -115,11 +115,23 @@ export function readSettings(node: cst.SettingsCstNode, source: Source): ast.Set
 
 /** One `name = value` of settings. */
 export function readSetting(node: cst.SettingCstNode, source: Source): ast.Setting | undefined {
-  const { NAME, value } = parts(node);
+  const { NAME, settingValue } = parts(node);
   const span = spanOf(node, source);
   const name = readFirst(NAME, source, readIdent);
-  const of = readFirst(value, source, readValue);
-  return span && name && of && { kind: 'setting', span, name, value: of };
+  const value = readFirst(settingValue, source, readSettingValue);
+  return span && name && value && { kind: 'setting', span, name, value };
+}
+
+/** What stands to the right of a setting's sign. */
+export function readSettingValue(node: cst.SettingValueCstNode, source: Source): ast.SettingValue | undefined {
+  const { fromFile, value } = parts(node);
+  return readFirst(fromFile, source, readFromFile) ?? readFirst(value, source, readValue);
+}
+
+function readFromFile(node: cst.FromFileCstNode, source: Source): ast.FromFile | undefined {
+  const span = spanOf(node, source);
+  const file = readFirst(parts(node).STRING, source, readString);
+  return span && file && { kind: 'from-file', span, file };
 }
 
 /** The left of a binding, the object of a derivation. */
