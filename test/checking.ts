@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { libraryFile } from '../src/cli/package.ts';
 import type { Diagnostic } from '../src/diagnostics/diagnostic.ts';
 import { renderDiagnostics } from '../src/diagnostics/render.ts';
 import { dtypes } from '../src/graph/type.ts';
@@ -38,13 +39,16 @@ export function fileOf(name: string): { readonly path: string; readonly text: st
   return { path, text, program: text.replace(/\n(?:\/\/(?!\/).*\n)+$/, '') };
 }
 
-/** Reads `text` as `name`, its imports from `test/check` and from a library: the real one for the architectures of `zoo`. */
+/** Reads `text` as `name`, its imports from `test/check`, from the models of moec and from a library: the real one for the architectures of `zoo`. */
 function readerOf(name: string, text: string): Reader {
-  const pathOf = (file: string): string => join(file.startsWith('std/') ? (name.startsWith('zoo/') ? models : library) : folder, file);
+  const pathOf = (file: string): string => {
+    if (file.startsWith('models/')) return join(models, file.slice('models/'.length));
+    return join(file.startsWith('std/') ? (name.startsWith('zoo/') ? models : library) : folder, file);
+  };
   return {
     read: (file) => (file === name ? text : existsSync(pathOf(file)) ? readFileSync(pathOf(file), 'utf8') : undefined),
     resolve: (from, spec) => {
-      const base = spec.startsWith('std/') ? spec : spec.startsWith('.') ? posix.join(dirname(from), spec) : undefined;
+      const base = spec.startsWith('std/') ? spec : (libraryFile(spec) ?? (spec.startsWith('.') ? posix.join(dirname(from), spec) : undefined));
       return base === undefined ? undefined : [base, `${base}.moe`].find((file) => file.endsWith('.moe') && existsSync(pathOf(file)));
     },
   };

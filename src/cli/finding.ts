@@ -3,6 +3,7 @@
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
+import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -103,6 +104,12 @@ export async function findOrRefuse(
   };
   const outcome = target.kind === 'source' ? modelOfSource(nameOf(terminal.cwd, target.file), given) : modelOfCheckpoint(target.folder, given);
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(reader.sources);
+  const { model, checkpoint } = outcome.value;
+  const [derivation] = model.derivations;
+  if (derivation) {
+    checkpoint?.close();
+    throw new Refusal(diagnose('derivation-not-built', { name: model.name, pass: derivation.pass }, { at: derivation.span })).from(reader.sources);
+  }
   return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
 }
 

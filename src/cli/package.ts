@@ -13,6 +13,12 @@ export function packageFolder(): string {
   }
 }
 
+/** Where what an import names lies in moec's own folder, without its ending: `std/layers` is `models/std/layers`, `zoo/llama` is `models/llama`. */
+export function libraryFile(spec: string): string | undefined {
+  if (spec.startsWith('std/')) return `models/${spec}`;
+  return spec.startsWith('zoo/') ? `models/${spec.slice('zoo/'.length)}` : undefined;
+}
+
 /** The version that package.json states. */
 export function version(): string {
   const stated: unknown = JSON.parse(readFileSync(join(packageFolder(), 'package.json'), 'utf8'));

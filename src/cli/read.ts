@@ -1,11 +1,11 @@
-/** The reader of `.moe` files: paths from the folder of the call, `std/…` from moec's own library. */
+/** The reader of `.moe` files: paths from the folder of the call, `std/…` and `zoo/…` from moec's own library and models. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { Reader } from '../model/program.ts';
 import { Refusal } from './exit.ts';
-import { packageFolder } from './package.ts';
+import { libraryFile, packageFolder } from './package.ts';
 import type { Sources } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,8 +32,9 @@ export function nameOf(cwd: string, path: string): string {
 }
 
 function resolveImport(cwd: string, from: string, spec: string): string | undefined {
-  const base = spec.startsWith('std/') ? join(packageFolder(), 'models', spec) : resolve(cwd, dirname(from), spec);
-  if (!spec.startsWith('std/') && !spec.startsWith('./') && !spec.startsWith('../')) return undefined;
+  const own = libraryFile(spec);
+  if (own === undefined && !spec.startsWith('./') && !spec.startsWith('../')) return undefined;
+  const base = own === undefined ? resolve(cwd, dirname(from), spec) : join(packageFolder(), own);
   const found = [base, `${base}.moe`].find((path) => path.endsWith('.moe') && existsSync(path));
   return found === undefined ? undefined : nameOf(cwd, found);
 }

@@ -84,21 +84,25 @@ export function moduleEnv(context: Context, module: Module): Env {
 
 /** Reports a fault at this place with the trace of layers that led there; one report a place and code. Yields poison. */
 export function fault<C extends Code>(env: Env, code: C, holes: Holes<C>, details: Details = {}): Poison {
-  const { context } = env;
-  const key = details.at ? `${code}|${details.at.file}|${details.at.start}|${details.at.end}` : `${code}|${JSON.stringify(holes)}`;
-  if (!context.seen.has(key)) {
-    context.seen.add(key);
-    const shown = Object.fromEntries(Object.entries<string | number>(holes).map(([name, word]) => [name, bare(word)])) as Holes<C>;
-    context.diagnostics.push(
-      diagnose(code, shown, {
-        ...details,
-        ...(details.label === undefined ? {} : { label: bare(details.label) }),
-        related: (details.related ?? []).map((one) => ({ ...one, text: bare(one.text) })),
-        notes: [...(details.notes ?? []), ...traceNotes(context.program, env.trace)],
-      }),
-    );
-  }
+  const shown = Object.fromEntries(Object.entries<string | number>(holes).map(([name, word]) => [name, bare(word)])) as Holes<C>;
+  reportAt(
+    env,
+    diagnose(code, shown, {
+      ...details,
+      ...(details.label === undefined ? {} : { label: bare(details.label) }),
+      related: (details.related ?? []).map((one) => ({ ...one, text: bare(one.text) })),
+    }),
+  );
   return poison;
+}
+
+/** Reports a diagnostic with the trace of layers that led there; one report a place and code. */
+export function reportAt({ context, trace }: Env, diagnostic: Diagnostic): void {
+  const { code, at, message, notes } = diagnostic;
+  const key = at ? `${code}|${at.span.file}|${at.span.start}|${at.span.end}` : `${code}|${message}`;
+  if (context.seen.has(key)) return;
+  context.seen.add(key);
+  context.diagnostics.push({ ...diagnostic, notes: [...notes, ...traceNotes(context.program, trace)] });
 }
 
 /** The lines `in ffn = SwiGLU(D, H), models/x.moe:15`, innermost first. */

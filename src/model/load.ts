@@ -135,5 +135,7 @@ function importedModule(item: ImportDecl, from: string, loading: Loading): Modul
 
 function importFixes(spec: string): readonly { readonly text: string }[] {
   if (spec.startsWith('std/')) return didYouMean(spec, libraryFiles);
-  return spec.startsWith('.') ? [] : [{ text: `write "./${spec}" for a file beside this one, or "std/…" for the library` }];
+  return spec.startsWith('.') || spec.startsWith('zoo/')
+    ? []
+    : [{ text: `write "./${spec}" for a file beside this one, "zoo/${spec}" for a model that comes with moec, or "std/…" for the library` }];
 }

@@ -4,18 +4,20 @@ import type { ModelDecl } from '../../grammar/ast.ts';
 import { Bug } from '../diagnostics/bug.ts';
 import { syntax } from '../diagnostics/catalog/syntax.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { didYouMean } from '../diagnostics/suggest.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Source } from '../graph/source.ts';
 import { isPlain, numberOf } from './arithmetic.ts';
 import { type Bindings, bindWeights } from './bind.ts';
 import { boundSource, randomSource, unreadTensors } from './bound-source.ts';
 import { buildForward, finishGraph, type Skeleton } from './build.ts';
+import { type Chain, chainOf, weightsNamed } from './chain.ts';
 import { checkUnreached, warnUnused } from './check-layer.ts';
-import { lookUpKey, unreadKeys } from './config.ts';
+import { chooseModel } from './choose-model.ts';
+import { unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
-import { checkDerived, derivationOf } from './derive.ts';
-import { familiesOf, isFor, refusals } from './family.ts';
+import type { Base, Derivation, NamedFile } from './derivation.ts';
+import { checkDerived, checkWords, derivationsOf, refuseUnbuilt } from './derive.ts';
+import { familiesOf } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
 import { type Misfit, reportMisfits } from './misfits.ts';
 import { checkSettings, resolveParam } from './params.ts';
@@ -35,10 +37,14 @@ export interface Model {
   readonly doc?: string;
   readonly graph: Graph;
   readonly params: readonly Param[];
-  /** Every layer, by path, with the weights it owns. */
+  /** Every layer, by path, with the weights it owns; of an ONNX file, nothing. */
   readonly layers: LayerNode;
+  /** What the graph is: that of the base, whatever the derivations. */
+  readonly base: Base;
+  /** What is to be done to the graph, in this order. */
+  readonly derivations: readonly Derivation[];
   /** The checkpoint that the file itself names, where it does. */
-  readonly weightsFrom?: string;
+  readonly weightsFrom?: NamedFile;
 }
 
 /** A param with its value and where that came from. */
@@ -67,6 +73,8 @@ export interface BuildOptions extends CheckOptions {
   /** The headers of the checkpoint; without them the numbers are random. */
   readonly tensors?: ReadonlyMap<string, TensorHeader>;
   readonly seed?: number;
+  /** For a model that is derived from an ONNX file: that file, with the paths of the feed-forwards found in it. */
+  readonly imported?: { readonly graph: Graph; readonly places: readonly string[] };
 }
 
 /** Checks every model with the values at hand, and every layer that no model contains for any sizes. */
@@ -79,7 +87,7 @@ export function checkProgram(program: Program, options: CheckOptions = {}): { re
     if (kind === 'param') resolveParam(context, decl, module);
     if (kind !== 'model') continue;
     models.push(name.text);
-    if (decl.what.kind === 'derived') checkDerived(context, decl, module);
+    if (decl.what.kind === 'derived') checkDerivedModel(context, decl, module);
     else checkModel(context, decl, module);
   }
   context.diagnostics.push(
@@ -121,6 +129,13 @@ function makeModel(context: Context, decl: ModelDecl, module: Module): Made | un
   return { instance: made, placement, ...(skeleton ? { skeleton } : {}) };
 }
 
+/** A base of another file is checked with what is derived from it: nobody else does. */
+function checkDerivedModel(context: Context, decl: ModelDecl, module: Module): void {
+  const base = chainOf(context, decl, module)?.base;
+  if (base?.kind === 'model' && base.module !== context.program.root) checkModel(context, base.decl, base.module);
+  checkDerived(context, decl, module);
+}
+
 function checkModel(context: Context, decl: ModelDecl, module: Module): void {
   const made = makeModel(context, decl, module);
   if (!made) return;
@@ -141,16 +156,18 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   const context = newContext(program, options);
   const done = (model?: Model): ReturnType<typeof buildModel> => ({ ...(model ? { model } : {}), diagnostics: inOrder(program, [...program.diagnostics, ...context.diagnostics]) });
   if (program.diagnostics.some((one) => one.severity === 'error')) return done();
-  const decl = chooseModel(context, options);
+  const { model: name, ...others } = options;
+  const isComplete = (one: string): boolean => buildModel(program, { ...others, model: one }).model !== undefined;
+  const decl = chooseModel(context, { ...(name === undefined ? {} : { name }), ...(options.tensors ? { isComplete } : {}) });
   checkSettings(context);
-  if (!decl) return done();
-  if (decl.what.kind === 'derived') {
-    checkDerived(context, decl, program.root);
-    if (!failed(context)) derivationOf(context, decl, program.root);
-    return done();
-  }
-  const made = makeModel(context, decl, program.root);
+  const chain = decl && chainOf(context, decl, program.root);
+  if (!chain) return done();
+  checkWords(context, chain);
+  if (failed(context) || refuseUnbuilt(context, chain, decl.name.text)) return done();
+  if (chain.base.kind === 'onnx') return done(modelOfImport(context, decl, chain, chain.base.file, options.imported));
+  const made = makeModel(context, chain.base.decl, chain.base.module);
   if (!made) return done();
+  const derivations = derivationsOf(context, chain, { kind: 'model', instance: made.instance });
   const { tensors, seed = 0 } = options;
   const bindings = bindWeights(context, made.instance, tensors);
   if (tensors && !failed(context)) requireBound(context, made, bindings);
@@ -166,8 +183,26 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   if (failed(context)) return done();
   if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
   context.diagnostics.push(...unreadKeys(context.config, context.keysRead));
-  const graph = finishGraph(decl.name.text, decl.doc, made.skeleton, made.placement, (weight) => sourceOf(sources, weight));
-  return done({ ...describe(decl), graph, params: paramsOf(context, program), layers: made.placement.root });
+  const graph = finishGraph(decl.name.text, decl.doc ?? chain.base.decl.doc, made.skeleton, made.placement, (weight) => sourceOf(sources, weight));
+  return done({ ...describe(decl, chain), graph, params: paramsOf(context, program), layers: made.placement.root, derivations });
+}
+
+/** A model whose graph is that of an ONNX file. */
+function modelOfImport(context: Context, decl: ModelDecl, chain: Chain, file: NamedFile, imported: BuildOptions['imported']): Model | undefined {
+  const { root } = context.program;
+  if (!imported) return void fault(moduleEnv(context, root), 'onnx-not-read', { name: decl.name.text, file: file.path }, { at: file.span });
+  const derivations = derivationsOf(context, chain, { kind: 'onnx', file: file.path, places: imported.places });
+  if (failed(context)) return undefined;
+  return { ...describe(decl, chain), graph: imported.graph, params: paramsOf(context, context.program), layers: { path: '', kind: 'layer', weights: [], parts: [] }, derivations };
+}
+
+/** The files that the model that is meant names: to be read before it is built. */
+export function filesNamed(program: Program, options: Pick<BuildOptions, 'model' | 'config' | 'set'>): { readonly onnx?: NamedFile; readonly weights?: NamedFile } {
+  const context = newContext(program, options);
+  const decl = program.diagnostics.some((one) => one.severity === 'error') ? undefined : chooseModel(context, options.model === undefined ? {} : { name: options.model });
+  const chain = decl && chainOf(context, decl, program.root);
+  const weights = chain && weightsNamed(chain);
+  return { ...(chain?.base.kind === 'onnx' ? { onnx: chain.base.file } : {}), ...(weights ? { weights } : {}) };
 }
 
 /** Every weight that the graph reads has a place, and so a source. */
@@ -185,14 +220,16 @@ function tablesOf({ nodes, weights }: Skeleton['build']): ReadonlySet<WeightThin
 
 const failed = (context: Context): boolean => context.diagnostics.some((one) => one.severity === 'error');
 
-function describe(decl: ModelDecl): Pick<Model, 'name' | 'families' | 'doc' | 'weightsFrom'> {
-  const { what } = decl;
-  const from = what.kind === 'defined' ? what.body.weights?.from?.value : what.weights?.from?.value;
+function describe(decl: ModelDecl, chain: Chain): Pick<Model, 'name' | 'families' | 'doc' | 'base' | 'weightsFrom'> {
+  const { base, links } = chain;
+  const doc = decl.doc ?? (base.kind === 'model' ? base.decl.doc : undefined);
+  const from = weightsNamed(chain);
   return {
     name: decl.name.text,
-    families: what.kind === 'defined' ? what.families.map((one) => one.value) : [],
-    ...(decl.doc === undefined ? {} : { doc: decl.doc }),
-    ...(from === undefined ? {} : { weightsFrom: from }),
+    families: base.kind === 'model' ? familiesOf(base.decl) : [],
+    base: links.length === 0 ? { kind: 'own' } : base.kind === 'onnx' ? base : { kind: 'model', name: base.decl.name.text },
+    ...(doc === undefined ? {} : { doc }),
+    ...(from ? { weightsFrom: from } : {}),
   };
 }
 
@@ -214,47 +251,4 @@ function plain(value: Constant): Plain {
     return Number.isFinite(number) ? number : number > 0 ? 'inf' : '-inf';
   }
   return value.value ?? '';
-}
-
-/** The model that is meant: the one named, else the first that is for the config and whose `require`s hold; with a checkpoint, the one whose weights are there. */
-function chooseModel(context: Context, options: BuildOptions): ModelDecl | undefined {
-  const { root } = context.program;
-  const { model: name, tensors } = options;
-  const env = moduleEnv(context, root);
-  const models = ownEntries(context.program).flatMap((entry) => (entry.kind === 'model' ? [entry.decl] : []));
-  const names = models.map((one) => one.name.text);
-  if (name !== undefined) {
-    const found = models.find((one) => one.name.text === name);
-    if (!found) fault(env, 'model-unknown', { file: root.file, name }, { fixes: didYouMean(name, names), notes: names.length > 0 ? [`it has ${names.join(', ')}`] : [] });
-    return found;
-  }
-  const defined = models.length === 1 ? models : models.filter((one) => one.what.kind === 'defined');
-  const [first] = defined;
-  if (!first) fault(env, 'no-model', { file: root.file });
-  if (defined.length <= 1) return first;
-  const meant = defined.filter((one) => isFor(one, context.config));
-  const holding = meant.filter((one) => refusals(context, one).length === 0);
-  if (holding.length === 1 || (holding.length > 0 && !tensors)) return holding[0];
-  if (holding.length > 1) {
-    const complete = holding.filter((one) => buildModel(context.program, { ...options, model: one.name.text }).model);
-    if (complete.length <= 1) return complete[0] ?? holding[0];
-    fault(
-      env,
-      'model-ambiguous',
-      { file: root.file },
-      { notes: [`the checkpoint fits ${complete.map((one) => one.name.text).join(', ')}`], fixes: [{ text: `add --model ${complete[0]?.name.text ?? ''}` }] },
-    );
-  } else if (meant.length === 0) {
-    const families = [...new Set(defined.flatMap(familiesOf))];
-    fault(
-      env,
-      'model-not-for-type',
-      { file: root.file, type: String(lookUpKey(context.config, 'model_type')) },
-      {
-        notes: families.length > 0 ? [`its models are for ${families.join(', ')}`] : [],
-        fixes: [{ text: `take the file of that family, or add --model ${first?.name.text ?? ''}` }],
-      },
-    );
-  } else context.diagnostics.push(...new Map(meant.flatMap((one) => refusals(context, one)).map((one) => [one.message, one])).values());
-  return undefined;
 }

@@ -7,7 +7,7 @@ import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 export interface Reader {
   /** The text of a file, or undefined where there is none. */
   read(path: string): string | undefined;
-  /** The path that `spec` means in an import of `from`: `./x` is relative, `std/layers` is the library. */
+  /** The path that `spec` means in an import of `from`: `./x` is relative, `std/layers` is the library, `zoo/llama` a model that comes with moec. */
   resolve(from: string, spec: string): string | undefined;
 }
 

@@ -1,16 +1,17 @@
 /** Paths such as `blocks[i].ffn.gate` → the weights and layers they name, for every value of their free indices. */
 
-import type { Expr, Index, Path } from '../../grammar/ast.ts';
+import type { Index, Path } from '../../grammar/ast.ts';
 import { constant } from '../graph/dim.ts';
-import { int, isPlain, numberOf } from './arithmetic.ts';
+import { choose, freeNames, type Indexing } from './choose-index.ts';
 import type { Env } from './context.ts';
-import { evaluate, wholeNumber } from './evaluate.ts';
-import { lookUpLocal } from './scope.ts';
-import type { Instance, LayerThing, Mixture, Thing, WeightThing } from './thing.ts';
+import { join } from './frame.ts';
+import type { Instance, LayerThing, Mixture, WeightThing } from './thing.ts';
 
 /** One thing a path names. */
 export interface Target {
   readonly thing: LayerThing | WeightThing;
+  /** Where it stands, such as `blocks.3.ffn`. */
+  readonly path: string;
   /** The values of the free indices. */
   readonly indices: ReadonlyMap<string, number>;
   /** The experts chosen on the way, outermost first. */
@@ -38,11 +39,11 @@ interface Walked {
   readonly free: readonly string[];
 }
 
-/** Follows a path from a layer. Faults inside index expressions are reported; a path that leads nowhere is the caller's to word. */
-export function walkPath(path: Path, from: Instance, env: Env): Walked {
+/** Follows a path from a layer. Faults inside index expressions are reported, with `bounded` also indices beyond what is there; a path that leads nowhere is the caller's to word. */
+export function walkPath(path: Path, from: Instance, env: Env, bounded = false): Walked {
   const free = freeNames(path, env);
   let missing: Walked['missing'];
-  let at: readonly Target[] = enter({ thing: from, indices: new Map(), lift: [], ranges: [] }, path.head.text);
+  let at: readonly Target[] = enter({ thing: from, path: '', indices: new Map(), lift: [], ranges: [] }, path.head.text);
   if (at.length === 0) return { targets: [], missing: { name: path.head.text, span: path.head.span, known: namesOf(from), silent: isPoisoned(from, path.head.text) }, free };
   for (const suffix of path.suffixes) {
     const before = at;
@@ -57,8 +58,9 @@ export function walkPath(path: Path, from: Instance, env: Env): Walked {
         };
     } else {
       const [index] = suffix.indices;
-      at = index && suffix.indices.length === 1 ? before.flatMap((target) => pick(target, index, free, env)) : [];
-      if (at.length === 0) missing ??= { name: '[…]', span: suffix.span, known: [], silent: before.some(({ thing }) => thing.kind === 'opaque') };
+      const picked = index && suffix.indices.length === 1 ? before.map((target) => pick(target, index, { free, bounded }, env)) : [];
+      at = picked.flatMap((one) => one ?? []);
+      if (at.length === 0) missing ??= { name: '[…]', span: suffix.span, known: [], silent: picked.includes(undefined) || before.some(({ thing }) => thing.kind === 'opaque') };
     }
   }
   return { targets: at, ...(missing ? { missing } : {}), free };
@@ -66,23 +68,6 @@ export function walkPath(path: Path, from: Instance, env: Env): Walked {
 
 /** Whether nothing is known of the name because of a fault, or because the layer itself is not known. */
 const isPoisoned = (thing: LayerThing | WeightThing, name: string): boolean => thing.kind === 'opaque' || (thing.kind === 'instance' && thing.names.get(name)?.kind === 'poison');
-
-/** Names in indices that mean nothing else: they range over all that exists. */
-function freeNames(path: Path, env: Env): readonly string[] {
-  const names = path.suffixes.flatMap((suffix) =>
-    suffix.kind === 'dot'
-      ? []
-      : suffix.indices.flatMap((index) => [
-          ...(index.binder ? [index.binder.text] : []),
-          ...(index.kind === 'at' && !index.binder && isFree(index.value, env) ? [index.value.text] : []),
-        ]),
-  );
-  return [...new Set(names)];
-}
-
-function isFree(value: Expr, env: Env): value is Extract<Expr, { kind: 'name' }> {
-  return value.kind === 'name' && !env.module.names.has(value.text) && !lookUpLocal(env, value.text);
-}
 
 function namesOf(thing: LayerThing | WeightThing): readonly string[] {
   if (thing.kind === 'instance') return [...thing.parts.keys(), ...thing.weights.keys()];
@@ -99,7 +84,7 @@ function sharedNames(mixture: Mixture): readonly string[] {
 function enter(target: Target, name: string): readonly Target[] {
   const { thing } = target;
   const found = thing.kind === 'instance' ? inInstance(thing, name) : thing.kind === 'mixture' ? inMixture(thing, name) : undefined;
-  return found ? [{ ...target, thing: found }] : [];
+  return found ? [{ ...target, thing: found, path: join(target.path, name) }] : [];
 }
 
 function inInstance(instance: Instance, name: string): LayerThing | WeightThing | undefined {
@@ -113,56 +98,24 @@ function inMixture(mixture: Mixture, name: string): LayerThing | WeightThing | u
   return expert?.kind === 'instance' && sharedNames(mixture).includes(name) ? inInstance(expert, name) : undefined;
 }
 
-function pick(target: Target, index: Index, free: readonly string[], env: Env): readonly Target[] {
+/** What an index chooses from a target; undefined after a fault. */
+function pick(target: Target, index: Index, indexing: Omit<Indexing, 'count' | 'bound'>, env: Env): readonly Target[] | undefined {
   const { thing } = target;
   if (thing.kind !== 'stack' && thing.kind !== 'mixture') return [];
   const count = thing.kind === 'stack' ? thing.items.length : (constant(thing.count) ?? 0);
-  const scope = new Map<string, Thing>([...target.indices].map(([name, value]) => [name, int(value)]));
-  const inner: Env = { ...env, scopes: [scope, ...env.scopes] };
-  return chosenBy(index, count, target, free, inner).flatMap(({ at, name, range }) => {
+  return choose(index, { ...indexing, count, bound: target.indices }, env)?.flatMap(({ at, name, range }) => {
     const chosen = thing.kind === 'stack' ? thing.items[at] : expertAt(thing, at);
     if (!chosen) return [];
     return [
       {
         thing: chosen,
+        path: join(target.path, String(at)),
         indices: name === undefined ? target.indices : new Map([...target.indices, [name, at]]),
         lift: thing.kind === 'mixture' ? [...target.lift, { index: at, count }] : target.lift,
         ranges: range === undefined ? target.ranges : [...target.ranges, range],
       },
     ];
   });
-}
-
-interface Choice {
-  readonly at: number;
-  /** The free index it gives a value. */
-  readonly name?: string;
-  /** Its place in a range. */
-  readonly range?: number;
-}
-
-function chosenBy(index: Index, count: number, target: Target, free: readonly string[], env: Env): readonly Choice[] {
-  const every = Array.from({ length: count }, (_, at) => at);
-  if (index.kind === 'range') {
-    const from = index.from ? wholeNumber(index.from, env) : 0;
-    const to = index.to ? wholeNumber(index.to, env) : count;
-    if (from === undefined || to === undefined) return [];
-    const name = index.binder?.text;
-    return every.slice(from, to).map((at, range) => (name === undefined ? { at, range } : { at, name }));
-  }
-  if (index.binder) {
-    const list = evaluate(index.value, env);
-    const values = list.kind === 'list' ? (list.items ?? []).flatMap((one) => (isPlain(one) && one.kind === 'int' ? [numberOf(one) ?? -1] : [])) : [];
-    const name = index.binder.text;
-    return values.filter((at) => at >= 0 && at < count).map((at) => ({ at, name }));
-  }
-  if (index.value.kind === 'name' && free.includes(index.value.text)) {
-    const name = index.value.text;
-    const bound = target.indices.get(name);
-    return bound === undefined ? every.map((at) => ({ at, name })) : [{ at: bound }];
-  }
-  const at = wholeNumber(index.value, env);
-  return at === undefined ? [] : [{ at: at < 0 ? at + count : at }];
 }
 
 function expertAt(mixture: Mixture, at: number): LayerThing | undefined {

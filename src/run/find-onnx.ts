@@ -41,7 +41,16 @@ export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {
     ok: true,
     diagnostics: [...read.diagnostics, ...lifted.diagnostics],
     value: {
-      model: { name: basename(full).replace(/\.onnx$/, ''), families: [], graph, params: [], layers: { path: '', kind: 'layer', weights: [], parts: [] }, ...docOf(imported) },
+      model: {
+        name: basename(full).replace(/\.onnx$/, ''),
+        families: [],
+        graph,
+        params: [],
+        layers: { path: '', kind: 'layer', weights: [], parts: [] },
+        base: { kind: 'own' },
+        derivations: [],
+        ...docOf(imported),
+      },
       source: name,
       checkpoint: opened.value,
       imported,

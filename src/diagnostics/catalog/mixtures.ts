@@ -127,7 +127,7 @@ right  { score = linear … }`,
   'setting-missing': {
     severity: 'error',
     message: text`\`${'name'}\` is missing`,
-    explanation: `A mixture says how experts are scored, which are picked and how their outputs are weighed.
+    explanation: `A mixture says how experts are scored, which are picked and how their outputs are weighed; \`emergent\` how many experts there are to be, and how many of them a token picks.
 
 wrong  { pick = top(2)  weigh = softmax(picked) }
 right  { score = linear  pick = top(2)  weigh = softmax(picked) }`,
@@ -135,7 +135,7 @@ right  { score = linear  pick = top(2)  weigh = softmax(picked) }`,
   'setting-twice': {
     severity: 'error',
     message: text`\`${'name'}\` is set twice`,
-    explanation: `Each setting is given once.
+    explanation: `Each setting is given once, by itself or in the brackets of a word.
 
 wrong  { pick = top(2)  pick = top(4) … }
 right  { pick = top(4) … }`,
@@ -143,10 +143,18 @@ right  { pick = top(4) … }`,
   'setting-invalid': {
     severity: 'error',
     message: text`\`${'name'}\` is ${'expected'}, not \`${'found'}\``,
-    explanation: `The words of a setting are fixed; anything else is a router that the author writes, named with \`by\`.
+    explanation: `A setting takes values of one kind. The words for how a mixture routes are fixed; anything else is a router that the author writes, named with \`by\`.
 
 wrong  weigh = softmax
 right  weigh = softmax(picked)`,
+  },
+  'setting-word-unknown': {
+    severity: 'error',
+    message: text`\`${'name'}\` knows no \`${'word'}\``,
+    explanation: `The words of a setting are fixed: they name what a pass can do.
+
+wrong  group = kmeans(of: keys)
+right  group = balanced_kmeans(of: keys)`,
   },
   'setting-word-hidden': {
     severity: 'error',
@@ -185,7 +193,47 @@ right  model A { … }   model B from A { … }`,
     message: text`\`${'name'}\` is derived by \`${'pass'}\`, which cannot be built yet`,
     explanation: `The derivation was read and its paths were checked. Building it is not yet part of moec; the model it is derived from can be built.
 
-wrong  moec compile derived.moe --model SmolEmergent
+wrong  moec compile derived.moe --model Grown
 right  moec compile derived.moe --model SmolLM2`,
+  },
+  'no-feed-forward': {
+    severity: 'error',
+    message: text`\`${'path'}\` is ${'what'}, not one feed-forward`,
+    explanation: `\`emergent\` makes experts of the neurons of one dense feed-forward at a time: its path ends at the layer that is one.
+
+wrong  emergent blocks { … }
+right  emergent blocks[..].ffn { … }`,
+  },
+  'derived-twice': {
+    severity: 'error',
+    message: text`\`${'path'}\` is converted twice`,
+    explanation: `A second derivation of the same part would have to take what the first left: \`merge\` does, \`emergent\` takes a dense feed-forward. For other settings, write another model.
+
+wrong  emergent blocks[..].ffn { … }   emergent blocks[3].ffn { … }
+right  emergent blocks[..3].ffn { … }   emergent blocks[3].ffn { … }`,
+  },
+  'nothing-to-merge': {
+    severity: 'error',
+    message: text`\`${'path'}\` was not converted, so there is nothing to merge`,
+    explanation: `\`merge\` takes back an \`emergent\` before it, in the same model or in one that it is derived from.
+
+wrong  model X from Dense { merge blocks[3].ffn { } }
+right  model X from Sparse { merge blocks[3].ffn { } }   (Sparse has emergent blocks[..].ffn)`,
+  },
+  'derived-binds-weights': {
+    severity: 'error',
+    message: text`a derived model binds no weights`,
+    explanation: `Where weights lie is said by the model that has them. A derived model may name another checkpoint for all of them.
+
+wrong  model X from Y { weights { head <- "head" } }
+right  model X from Y { weights from "tuned.safetensors" }`,
+  },
+  'onnx-not-read': {
+    severity: 'error',
+    message: text`\`${'name'}\` is derived from \`${'file'}\`, which has not been read`,
+    explanation: `A model that is derived from an ONNX file is built from what stands in it: the file is read first.
+
+wrong  buildModel(program)
+right  buildModel(program, { imported: { graph, places } })   or   moec compile derived.moe`,
   },
 } as const;

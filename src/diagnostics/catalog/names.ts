@@ -14,7 +14,7 @@ right  moec check models/model.moe`,
   'import-not-found': {
     severity: 'error',
     message: text`nothing to import from \`${'from'}\``,
-    explanation: `"./name" is the file name.moe beside this one, "std/name" a file of the library. There is no other place to import from.
+    explanation: `"./name" is the file name.moe beside this one, "std/name" a file of the library, "zoo/name" a model that comes with moec. There is no other place to import from.
 
 wrong  import { Block } from "block"
 right  import { Block } from "./block"`,

@@ -190,7 +190,7 @@ right: \`rope(q, f, pairs: "adjacent")\``,
   'setting-out-of-range': {
     severity: 'error',
     message: text`${'setting'} must be ${'range'}, not ${'found'}`,
-    explanation: `The number is outside what the op can do.
+    explanation: `The number is outside what the op, or the pass, can do.
 wrong: \`attend(q, k, v, causal: true, window: 0)\`: a row could see nothing
 right: \`window: 1\` sees itself, \`window: inf\` everything before`,
   },

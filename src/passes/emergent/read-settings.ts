@@ -1,0 +1,117 @@
+/** The settings of `emergent`: their names, kinds, ranges and defaults. A new word is one line in a table here. */
+
+import { diagnose } from '../../diagnostics/diagnostic.ts';
+import { didYouMean } from '../../diagnostics/suggest.ts';
+import { bool, oneOf, plain, positive, type Read, type Reader, type Reading, report, type SettingFault, text, whole, word } from '../setting-values.ts';
+import type { EmergentSettings, Group, RepairKind, Score, Written } from './settings.ts';
+
+/** A grouping with what its brackets may set for the whole conversion. */
+interface WrittenGroup {
+  readonly group: Group;
+  readonly seed?: number;
+  readonly shared?: number;
+}
+
+const kmeansOfKeys: Group & { readonly kind: 'balanced_kmeans' } = { kind: 'balanced_kmeans', of: 'keys', restarts: 4 };
+const fittedFromInput: Score & { readonly kind: 'fitted' } = { kind: 'fitted', features: 0, penalty: 1e-3 };
+
+const kmeans = { of: oneOf({ keys: plain('keys'), activations: plain('activations') }), seed: whole(0), restarts: whole(1) };
+
+const groups = oneOf<WrittenGroup>({
+  balanced_kmeans: word(kmeans, [], ({ seed, ...given }) => ({ group: { ...kmeansOfKeys, ...given }, ...(seed === undefined ? {} : { seed }) })),
+  coactivation: plain({ group: { kind: 'coactivation' } }),
+  carved: word({ shared: whole(0) }, [], ({ shared }) => ({ group: { kind: 'carved' }, ...(shared === undefined ? {} : { shared }) })),
+  contiguous: plain({ group: { kind: 'contiguous' } }),
+  random: plain({ group: { kind: 'random' } }),
+  stored: word({ file: text }, ['file'], ({ file }) => ({ group: { kind: 'stored', file } })),
+});
+
+const scores = oneOf<Score>({
+  mean_key: plain({ kind: 'mean_key' }),
+  representative: plain({ kind: 'representative' }),
+  fitted: word({ features: whole(0), penalty: positive }, [], (given) => ({ ...fittedFromInput, ...given })),
+  oracle: plain({ kind: 'oracle' }),
+  random: plain({ kind: 'random' }),
+});
+
+const repairs = oneOf<RepairKind>({
+  none: plain({ kind: 'none' }),
+  means: plain({ kind: 'means' }),
+  low_rank: word({ rank: whole(1) }, ['rank'], ({ rank }) => ({ kind: 'low_rank', rank })),
+});
+
+const table = {
+  experts: whole(2),
+  shared: whole(0),
+  group: groups,
+  score: scores,
+  pick: oneOf({ top: word({ k: whole(1) }, ['k'], ({ k }) => k) }),
+  weigh: oneOf({ one: plain('one') }),
+  repair: repairs,
+  seed: whole(0),
+  text,
+  tokens: whole(1),
+  pad: bool,
+  untie: bool,
+  in_order: bool,
+};
+
+/** The names of the settings. */
+export const emergentNames: readonly string[] = Object.keys(table);
+
+/** Every word of the settings: no name of a file may hide one. */
+export const emergentWords: ReadonlySet<string> = new Set(Object.values<Reader<unknown>>(table).flatMap(({ words }) => words ?? []));
+
+/**
+ * Checks what was written against the table and fills in what was not. Where the grouping comes from a file, all else may be left
+ * out: `experts` and `picks` are then 0, and as the file has them.
+ */
+export function readSettings(written: Readonly<Record<string, Written>>): { readonly settings: EmergentSettings } | { readonly faults: readonly SettingFault[] } {
+  const faults: SettingFault[] = [];
+  const given: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(written)) {
+    const at: Reading = { place: [name], faults };
+    const reader: Reader<unknown> | undefined = isSetting(name) ? table[name] : undefined;
+    if (reader) given[name] = reader.read(value, at);
+    else report(at, diagnose('setting-unknown', { name }, { fixes: didYouMean(name, emergentNames), notes: [`emergent has ${emergentNames.join(', ')}`] }), true);
+  }
+  if (faults.length === 0) checkTogether(given as Read<typeof table>, faults);
+  return faults.length > 0 ? { faults } : { settings: filled(given as Read<typeof table>) };
+}
+
+const isSetting = (name: string): name is keyof typeof table => Object.hasOwn(table, name);
+
+/** What must hold between settings. */
+function checkTogether({ experts, pick, group, shared, seed }: Read<typeof table>, faults: SettingFault[]): void {
+  if (shared !== undefined && group?.shared !== undefined) report({ place: ['group', 'shared'], faults }, diagnose('setting-twice', { name: 'shared' }), true);
+  if (seed !== undefined && group?.seed !== undefined) report({ place: ['group', 'seed'], faults }, diagnose('setting-twice', { name: 'seed' }), true);
+  const stored = group?.group.kind === 'stored';
+  const missing = (name: string, example: string): void => report({ place: [], faults }, diagnose('setting-missing', { name }, { fixes: [{ text: `add \`${example}\`` }] }));
+  if (experts === undefined && !stored) missing('experts', 'experts = 16');
+  if (pick === undefined && !stored) missing('pick', 'pick = top(k)');
+  if (experts === undefined) return;
+  const always = shared ?? group?.shared ?? 0;
+  const notes = always > 0 ? [`${always} of the ${experts} experts are shared and always run`] : [];
+  const place = shared === undefined ? ['group', 'shared'] : ['shared'];
+  if (always >= experts) report({ place, faults }, diagnose('setting-out-of-range', { setting: '`shared`', range: `below the number of experts, ${experts}`, found: always }));
+  else if (pick !== undefined && pick > experts - always)
+    report({ place: ['pick', 'k'], faults }, diagnose('picks-out-of-range', { picked: pick, experts: experts - always }, { notes }));
+}
+
+function filled({ experts = 0, shared, pick = 0, group, score, repair, seed, text: file, tokens, pad, untie, in_order }: Read<typeof table>): EmergentSettings {
+  const calibrated: Score = file === undefined ? { kind: 'mean_key' } : fittedFromInput;
+  return {
+    experts,
+    shared: shared ?? group?.shared ?? 0,
+    picks: pick,
+    group: group?.group ?? kmeansOfKeys,
+    score: score ?? calibrated,
+    repair: repair ?? { kind: 'none' },
+    seed: seed ?? group?.seed ?? 0,
+    pad: pad ?? false,
+    untie: untie ?? false,
+    inOrder: in_order ?? false,
+    tokens: tokens ?? 16_384,
+    ...(file === undefined ? {} : { text: file }),
+  };
+}
