@@ -24,6 +24,8 @@ export interface Floats {
 export interface Raw {
   readonly kind: 'raw';
   readonly bytes: Uint8Array;
+  /** Where it is a tensor of whole numbers beyond 2^53: the numbers, rounded. Enough to see that one is past any end. */
+  readonly rounded?: NdArray;
 }
 /** The number as a float attribute. */
 export const float = (value: number): Float => ({ kind: 'float', value });

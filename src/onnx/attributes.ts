@@ -4,7 +4,7 @@ import { Bug } from '../diagnostics/bug.ts';
 import { type ForeignAttr, float, floats, type Raw } from '../graph/onnx.ts';
 import type { Attr } from '../graph/op.ts';
 import { type AttributeProto, attributeTypes, type Int } from './messages.ts';
-import { arrayOf, tensorOf } from './tensor.ts';
+import { arrayOf, roundedArray, tensorOf } from './tensor.ts';
 import { decode, encode } from './wire.ts';
 
 const utf8 = new TextEncoder();
@@ -52,7 +52,8 @@ export function reference(name: string, type: keyof typeof attributeTypes): Raw 
 /** An attribute carried as it is. */
 export function rawAttribute(attribute: AttributeProto): Raw {
   const { name: _, ...content } = attribute;
-  return { kind: 'raw', bytes: encode('AttributeProto', content) };
+  const rounded = attribute.t && roundedArray(attribute.t);
+  return { kind: 'raw', bytes: encode('AttributeProto', content), ...(rounded ? { rounded } : {}) };
 }
 
 /** The setting an attribute stands for; what the graph has no kind for is carried as it is. Graphs are the caller's. */

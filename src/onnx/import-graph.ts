@@ -188,7 +188,9 @@ function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder
   }
   const dtype = dtypeOf(message.dataType ?? 0);
   const path = unusedPath(name, gathered);
-  const stored = dtype && dims && dtype !== 'string' && !message.segment ? placeOf(message, dtype, dims, path, gathered.base) : undefined;
+  // Small whole numbers beyond 2^53 are ends of slices, which passes read: data is never so small.
+  const ends = dtype === 'i64' && dims && count(dims) <= constantUpTo && !extra && message.dataLocation !== 1;
+  const stored = dtype && dims && dtype !== 'string' && !message.segment && !ends ? placeOf(message, dtype, dims, path, gathered.base) : undefined;
   const array = stored || !dtype || !dims ? undefined : arrayOf(message);
   if (!dtype || !dims || !(stored || array)) {
     if (message.dataLocation === 1) throw new Refusal(`\`${name}\`, of element type ${message.dataType ?? 0}, lies in another file`);

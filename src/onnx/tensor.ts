@@ -28,6 +28,16 @@ export function arrayOf(tensor: TensorProto): NdArray | undefined {
   return exact ? ndArray(dims, data, dtype) : undefined;
 }
 
+/** The array of a tensor of whole numbers, those beyond 2^53 rounded; undefined for what is none. */
+export function roundedArray(tensor: TensorProto): NdArray | undefined {
+  const dims = sizesOf(tensor.dims ?? []);
+  if (dtypeOf(tensor.dataType ?? 0) !== 'i64' || !dims || tensor.dataLocation === 1 || tensor.segment) return undefined;
+  const data = tensor.rawData
+    ? numbersOf(tensor, 'i64')
+    : Float64Array.from(tensor.int64Data ?? [], (one) => (typeof one === 'number' ? one : one.high * 2 ** 32 + (one.low >>> 0)));
+  return data?.length === dims.reduce((product, size) => product * size, 1) ? ndArray(dims, data, 'i64') : undefined;
+}
+
 /** The sizes as numbers; undefined where one is beyond 2^53 or negative. */
 export function sizesOf(dims: readonly Int[]): readonly number[] | undefined {
   return dims.every((size): size is number => typeof size === 'number' && size >= 0) ? dims : undefined;

@@ -9,16 +9,20 @@ import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
 import { recogniseNorms } from './recognise-norms.ts';
+import { recogniseOpsPass } from './recognise-ops.ts';
 import { setPicksPass } from './set-picks.ts';
 import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
+import { sinkReshapes } from './sink-reshapes.ts';
 
 const all: readonly Pass[] = [
+  recogniseOpsPass,
   setPicksPass,
   cutMixturesPass,
   foldConstants,
   recogniseNorms,
   simplify,
+  sinkReshapes,
   shareDuplicates,
   dropDead,
   addKvCache,
