@@ -43,11 +43,11 @@ export async function open(found: Found, target: 'ort' | 'portable' | 'webgpu', 
   return must(await openSession(executable, { threads: 1 }));
 }
 
-/** `Compute` on one thread, for graphs without weights. The caller closes it. */
-export function portableCompute(): SessionCompute {
+/** `Compute` for graphs without weights, on so many threads; 0 leaves it to onnxruntime. The caller closes it. */
+export function portableCompute(threads = 1): SessionCompute {
   const target = targetOf('portable');
   const place = (): never => {
     throw new Error('no weights here');
   };
-  return sessionCompute({ toModel: (graph) => exportModel(lowerGraph(graph, target, 'written'), { opset: target.opset, ir: target.ir, place }), threads: 1 });
+  return sessionCompute({ toModel: (graph) => exportModel(lowerGraph(graph, target, 'written'), { opset: target.opset, ir: target.ir, place }), ...(threads ? { threads } : {}) });
 }

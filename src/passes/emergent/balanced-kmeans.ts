@@ -5,6 +5,7 @@ import type { Compute } from '../../graph/compute.ts';
 import { randomNumbers } from '../../weights/random.ts';
 import { assignBalanced } from './assignment.ts';
 import { type Draws, draws } from './draws.ts';
+import { exchangeAll, partitionOf } from './exchange.ts';
 import { type Matrix, matrix, pickRows, squaredNorms, transposed } from './matrix.ts';
 
 /** What is asked of the clusters. */
@@ -29,23 +30,29 @@ export interface Clusters {
 }
 
 /** A step that lowers the inertia by less than this share of it is the last. */
-const settled = 1e-5;
+const settled = 1e-6;
+
+/** Up to so many points of equal clusters, two of them may change places: their products, [n, n], are 64 MB. It matters where clusters are small. */
+const exchanged = 4096;
 
 /** More columns than this are projected at random before the starts are drawn: squared distances to within about √(2 / 256) = 9 %. */
 const sketchWidth = 256;
 
 /**
  * Clusters of exact sizes with a small sum of squared distances, from points [n, d] (L2-normalised rows for cosines). Lloyd's
- * steps with an exact assignment, so that no step raises the inertia; started by greedy k-means++ (Arthur and Vassilvitskii 2007).
+ * steps with an exact assignment, so that no step raises the inertia, then exchanges; started by greedy k-means++ (Arthur and
+ * Vassilvitskii 2007).
  * The same for the same seed and the same products. One product [n, d] · [d, k] for a step.
  */
 export async function balancedKmeans(points: Matrix, options: KmeansOptions, compute: Compute): Promise<Clusters> {
   const norms = squaredNorms(points);
   const sketch = await sketchOf(points, options.seed, compute);
+  const equal = options.sizes.every((size) => size === options.sizes[0]);
+  const likeness = equal && points.rows <= exchanged ? await compute.product(points, transposed(points)) : undefined;
   let best: Clusters | undefined;
   for (let restart = 0; restart < options.restarts; restart++) {
     const chosen = await seedPoints(sketch, options.sizes.length, draws(options.seed + restart), compute);
-    const found = await descend(points, norms, pickRows(points, chosen), options, compute);
+    const found = improved(points, norms, await descend(points, norms, pickRows(points, chosen), options, compute), options, likeness);
     if (!best || found.inertia < best.inertia) best = found;
   }
   if (!best) throw new Bug('k-means without a start');
@@ -54,20 +61,35 @@ export async function balancedKmeans(points: Matrix, options: KmeansOptions, com
 
 /** Lloyd's steps from these centres. */
 async function descend(points: Matrix, norms: Float64Array, from: Matrix, { sizes, iterations }: KmeansOptions, compute: Compute): Promise<Clusters> {
-  const total = norms.reduce((sum, norm) => sum + norm, 0);
   let found: Clusters = { labels: new Int32Array(), centres: from, inertia: Number.POSITIVE_INFINITY };
   let prices: Float64Array | undefined;
   for (let step = 0; step < iterations; step++) {
     const assigned = assignBalanced(await distances(points, found.centres, compute), sizes, prices);
     prices = assigned.prices;
     const centres = means(points, assigned.labels, sizes);
-    // Σ |x − c|² = Σ |x|² − Σ size · |c|², as c are the means.
-    const inertia = Math.max(0, total - squaredNorms(centres).reduce((sum, norm, c) => sum + norm * (sizes[c] as number), 0));
+    const inertia = inertiaOf(norms, centres, sizes);
     const before = found.inertia;
     if (inertia < before) found = { labels: assigned.labels, centres, inertia };
     if (!(before - inertia > settled * inertia)) break;
   }
   return found;
+}
+
+/** Clusters after exchanges of two points. Of equal clusters Σ |x − c|² falls as the products inside clusters grow, so that these are the weights. */
+function improved(points: Matrix, norms: Float64Array, found: Clusters, { sizes, iterations }: KmeansOptions, likeness: Matrix | undefined): Clusters {
+  if (!likeness) return found;
+  const partition = partitionOf(likeness, found.labels.slice(), sizes.length);
+  exchangeAll(partition, iterations);
+  const { labels } = partition;
+  const centres = means(points, labels, sizes);
+  const inertia = inertiaOf(norms, centres, sizes);
+  return inertia < found.inertia ? { labels, centres, inertia } : found;
+}
+
+/** Σ |x − c|² = Σ |x|² − Σ size · |c|², as c are the means. */
+function inertiaOf(norms: Float64Array, centres: Matrix, sizes: readonly number[]): number {
+  const total = norms.reduce((sum, norm) => sum + norm, 0);
+  return Math.max(0, total - squaredNorms(centres).reduce((sum, norm, c) => sum + norm * (sizes[c] as number), 0));
 }
 
 /** Squared distances of points [n, d] to centres [k, d] less |x|², which is the same for all centres of a point: [n, k]. */

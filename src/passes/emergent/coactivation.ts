@@ -2,6 +2,7 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import type { Compute } from '../../graph/compute.ts';
+import { addPulls, exchangeAll, type Partition } from './exchange.ts';
 import { type Matrix, matrix, row, transposed } from './matrix.ts';
 
 /** How often, or how strongly, pairs of neurons fire on the same tokens: Σ aᵢ·aⱼ over the tokens of activity a [T, F] ≥ 0 (marks, or |h|), [F, F]. Grows `before`. */
@@ -12,12 +13,8 @@ export async function addCoactivations(before: Matrix | undefined, activity: Mat
   return before;
 }
 
-/** A partition on the way. */
-interface Partition {
-  readonly weights: Matrix;
-  readonly labels: Int32Array;
-  /** [F, experts]: weight between a neuron and the neurons of an expert, without itself. */
-  readonly pulls: Matrix;
+/** A partition on the way, its neurons in no expert (−1) at first. */
+interface Growing extends Partition {
   /** [F]: weight between a neuron and those in no expert yet. */
   readonly free: Float64Array;
 }
@@ -30,14 +27,14 @@ interface Partition {
 export function coactivation(weights: Matrix, experts: number, passes: number): Int32Array {
   const n = weights.rows;
   if (weights.columns !== n || n % experts !== 0) throw new Bug(`${experts} experts of weights [${n}, ${weights.columns}]`);
-  const partition: Partition = {
+  const partition: Growing = {
     weights,
     labels: new Int32Array(n).fill(-1),
     pulls: matrix(n, experts),
     free: Float64Array.from({ length: n }, (_, i) => row(weights, i).reduce((sum, weight) => sum + weight, 0)),
   };
   for (let expert = 0; expert < experts; expert++) grow(partition, expert, n / experts);
-  for (let pass = 0; pass < passes; pass++) if (!exchangeAll(partition)) break;
+  exchangeAll(partition, passes);
   return partition.labels;
 }
 
@@ -48,7 +45,7 @@ export function weightInside(weights: Matrix, labels: Int32Array): number {
   return inside;
 }
 
-function grow(partition: Partition, expert: number, size: number): void {
+function grow(partition: Growing, expert: number, size: number): void {
   const { weights, labels, pulls, free } = partition;
   for (let count = 0; count < size; count++) {
     let [best, most] = [-1, Number.NEGATIVE_INFINITY];
@@ -61,48 +58,4 @@ function grow(partition: Partition, expert: number, size: number): void {
     for (const [i, weight] of row(weights, best).entries()) free[i] = (free[i] as number) - weight;
     addPulls(partition, best, expert, 1);
   }
-}
-
-/** Adds what neuron `from` pulls into its expert to all others, or takes it away. */
-function addPulls({ weights, pulls }: Partition, from: number, expert: number, sign: 1 | -1): void {
-  const line = row(weights, from);
-  for (let i = 0; i < line.length; i++) {
-    if (i === from) continue;
-    const at = i * pulls.columns + expert;
-    pulls.data[at] = (pulls.data[at] as number) + sign * (line[i] as number);
-  }
-}
-
-/** For every neuron the best exchange there is, made if it adds weight inside; says whether any was. */
-function exchangeAll(partition: Partition): boolean {
-  const { weights, labels, pulls } = partition;
-  const k = pulls.columns;
-  const pull = (i: number, expert: number): number => pulls.data[i * k + expert] as number;
-  let changed = false;
-  for (let i = 0; i < labels.length; i++) {
-    const own = labels[i] as number;
-    // Less than this is rounding of sums in f32.
-    let [best, most] = [-1, 1e-5 * Math.abs(pull(i, own))];
-    for (let j = 0; j < labels.length; j++) {
-      const other = labels[j] as number;
-      if (other === own) continue;
-      const gain = pull(i, other) - pull(i, own) + pull(j, own) - pull(j, other) - 2 * (weights.data[i * labels.length + j] as number);
-      if (gain > most) [best, most] = [j, gain];
-    }
-    if (best < 0) continue;
-    changed = true;
-    exchange(partition, i, best);
-  }
-  return changed;
-}
-
-function exchange(partition: Partition, i: number, j: number): void {
-  const { labels } = partition;
-  const [a, b] = [labels[i] as number, labels[j] as number];
-  addPulls(partition, i, a, -1);
-  addPulls(partition, j, b, -1);
-  labels[i] = b;
-  labels[j] = a;
-  addPulls(partition, i, b, 1);
-  addPulls(partition, j, a, 1);
 }
