@@ -97,6 +97,7 @@ export async function findOrRefuse(
   const given = {
     reader,
     zoo: join(packageFolder(), 'models'),
+    cwd: terminal.cwd,
     ...(options.weights === undefined ? {} : { weights: resolve(terminal.cwd, options.weights) }),
     ...(options.model === undefined ? {} : { model: options.model }),
     ...(options.set ? { set: options.set } : {}),

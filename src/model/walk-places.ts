@@ -29,6 +29,7 @@ export function walkPlaces(path: Path, places: readonly string[] | undefined, en
     const next: Place[] = [];
     for (const place of at) {
       const count = places ? countAt(place.path, places) : limits.copies;
+      if (count === 0) continue;
       const chosen = choose(index, { count, free, bound: place.indices, bounded: places !== undefined }, env);
       if (!chosen) return undefined;
       const open = !places && (index.kind === 'range' ? !index.to : chosen.length === limits.copies);

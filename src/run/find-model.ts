@@ -1,12 +1,15 @@
 /** From a `.moe` file or a checkpoint folder to a checked model with its checkpoint. */
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
-import { buildModel, describes, loadProgram, type Model, type Program, type Reader } from '../model/index.ts';
+import { type BuildOptions, buildModel, describes, filesNamed, loadProgram, type Model, type NamedFile, type Program, type Reader } from '../model/index.ts';
 import type { Imported } from '../onnx/import.ts';
+import { findFeedForwards } from '../passes/feed-forwards.ts';
+import { recogniseOps } from '../passes/recognise-ops.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
+import { modelOfOnnx } from './find-onnx.ts';
 import { isObject } from './json.ts';
 
 /** What to look for, and how. */
@@ -15,6 +18,8 @@ export interface FindOptions {
   readonly reader: Reader;
   /** The folder of family files. */
   readonly zoo: string;
+  /** The folder that names of sources are relative to; that of the process where left out. */
+  readonly cwd?: string;
   /** The checkpoint for a `.moe` file. */
   readonly weights?: string;
   /** Which model of the file. */
@@ -36,12 +41,46 @@ export interface Found {
   readonly imported?: Omit<Imported, 'graph' | 'tensors'>;
 }
 
-/** Checks and builds a model of a `.moe` file, with the checkpoint of `weights` where one is named, else with random numbers. */
+/** Where a file lies that a declaration names: beside the file that the declaration stands in. */
+export function pathOfNamed({ path, span }: NamedFile, cwd = ''): string {
+  return resolve(cwd, dirname(span.file), path);
+}
+
+/** Checks and builds a model of a `.moe` file: with the checkpoint of `weights` or the one that the file names, else with random numbers; from an ONNX file with what stands there. */
 export function modelOfSource(file: string, options: FindOptions): Outcome<Found> {
   const program = loadProgram(file, options.reader);
-  const { weights } = options;
-  if (weights === undefined) return build(program, options, undefined, undefined, undefined);
-  if (!existsSync(weights)) return refuse(diagnose('weights-missing', { path: weights }));
+  const { model, set, weights } = options;
+  const named = filesNamed(program, { ...(model === undefined ? {} : { model }), ...(set ? { set } : {}) });
+  const found = named.onnx ? modelOfNamedOnnx(program, named.onnx, named.weights, options) : modelWithWeights(program, weights === undefined ? named.weights : weights, options);
+  if (!found.ok) return found;
+  const missing = found.value.model.derivations.flatMap(({ files }) => files).filter((one) => !existsSync(pathOfNamed(one, options.cwd)));
+  if (missing.length === 0) return found;
+  found.value.checkpoint?.close();
+  return refuse(...missing.map(({ path, span }) => diagnose('named-file-missing', { path }, { at: span })));
+}
+
+/** A model whose graph is that of an ONNX file. */
+function modelOfNamedOnnx(program: Program, named: NamedFile, weights: NamedFile | undefined, options: FindOptions): Outcome<Found> {
+  if (weights || options.weights !== undefined) return refuse(diagnose('onnx-brings-weights', { file: named.path }, { ...(weights ? { at: weights.span } : {}) }));
+  const path = pathOfNamed(named, options.cwd);
+  if (!existsSync(path)) return refuse(diagnose('named-file-missing', { path: named.path }, { at: named.span }));
+  const read = modelOfOnnx(path, {}, named.path);
+  if (!read.ok) return read;
+  const { graph } = read.value.model;
+  const places = findFeedForwards(recogniseOps(graph)).found.map((one) => one.path);
+  const built = build(program, { ...options, imported: { graph, places } }, undefined, read.value.checkpoint, undefined);
+  const diagnostics = [...read.diagnostics, ...built.diagnostics];
+  if (built.ok) return { ok: true, value: { ...read.value, model: built.value.model, source: built.value.source }, diagnostics };
+  read.value.checkpoint?.close();
+  return { ok: false, diagnostics };
+}
+
+/** A model with the checkpoint at a path, or that a declaration names. */
+function modelWithWeights(program: Program, given: string | NamedFile | undefined, options: FindOptions): Outcome<Found> {
+  if (given === undefined) return build(program, options, undefined, undefined, undefined);
+  const weights = typeof given === 'string' ? given : pathOfNamed(given, options.cwd);
+  if (!existsSync(weights))
+    return refuse(typeof given === 'string' ? diagnose('weights-missing', { path: given }) : diagnose('weights-missing', { path: given.path }, { at: given.span }));
   const folder = statSync(weights).isDirectory() ? resolve(weights) : undefined;
   const config = folder !== undefined && existsSync(join(folder, 'config.json')) ? readConfig(folder) : undefined;
   if (config && !config.ok) return config;
@@ -75,11 +114,18 @@ function choose(folder: string, outcomes: readonly Outcome<Found>[]): Outcome<Fo
   return only;
 }
 
-function build(program: Program, options: FindOptions, config: unknown, checkpoint: Checkpoint | undefined, folder: string | undefined): Outcome<Found> {
+function build(
+  program: Program,
+  options: FindOptions & Pick<BuildOptions, 'imported'>,
+  config: unknown,
+  checkpoint: Checkpoint | undefined,
+  folder: string | undefined,
+): Outcome<Found> {
   const built = buildModel(program, {
     ...(options.model === undefined ? {} : { model: options.model }),
     ...(config === undefined ? {} : { config }),
     ...(options.set ? { set: options.set } : {}),
+    ...(options.imported ? { imported: options.imported } : {}),
     ...(checkpoint ? { tensors: checkpoint.tensors } : {}),
     seed: options.seed ?? 0,
   });

@@ -38,10 +38,24 @@ right: \`moec compile\` of it without \`--generate\`, stepped by whoever knows t
 wrong: \`moec run jetmoe.moe --lowering fused\`: onnxruntime's operator knows feed-forwards alone
 right: \`moec run jetmoe.moe --lowering looped\`, or none asked for`,
   },
+  'named-file-missing': {
+    severity: 'error',
+    message: text`there is no file \`${'path'}\``,
+    explanation: `What a model is made from, and the experts and the texts that its derivations name, are looked for beside the \`.moe\` file that names them.
+wrong: \`model M from onnx "distilbert.onnx" { … }\` in one folder, \`distilbert.onnx\` in another
+right: \`model M from onnx "../exported/distilbert.onnx" { … }\``,
+  },
+  'onnx-brings-weights': {
+    severity: 'error',
+    message: text`\`${'file'}\` brings its own weights`,
+    explanation: `A file of ONNX holds or names its weights. Those of a checkpoint cannot take their place yet: export the model anew with the other weights.
+wrong: \`model M from onnx "x.onnx" { weights from "tuned.safetensors" }\`
+right: \`model M from onnx "tuned.onnx" { … }\``,
+  },
   'weights-missing': {
     severity: 'error',
     message: text`there is nothing at ${'path'} to read weights from`,
-    explanation: `\`--weights\` names a checkpoint: a folder with model.safetensors or model.safetensors.index.json, or one .safetensors file.
+    explanation: `\`--weights\`, or \`weights from\` in the file, names a checkpoint: a folder with model.safetensors or model.safetensors.index.json, or one .safetensors file.
 wrong: \`moec run llama.moe --weights smollm\` where there is no such folder
 right: \`moec run llama.moe --weights ./SmolLM2-135M\``,
   },
