@@ -6,6 +6,7 @@ import all from '../vitest.config.ts';
 
 const slow = [
   'bad-input',
+  'bench',
   'check-fuzz',
   'cli-mixtures',
   'end-to-end',

@@ -10,6 +10,8 @@ export interface Cli {
   readonly terminal: Terminal;
   /** Adds a command: its name and arguments as commander writes them, one line, and calls to learn from. */
   command(usage: string, summary: string, examples: readonly string[]): Command;
+  /** Adds a command that help does not show. */
+  hidden(usage: string): Command;
   /** Makes an action of a function that returns the exit code. */
   action<A extends readonly unknown[]>(act: (...args: A) => ExitCode | Promise<ExitCode>): (...args: A) => Promise<void>;
 }

@@ -67,6 +67,7 @@ export async function readyOrRefuse(
   try {
     const { prepare } = await import('../run/prepare.ts');
     const { decodes } = await import('../targets/pipeline.ts');
+    const { picksOf } = await import('../passes/set-picks.ts');
     const refused = refuse(found);
     if (refused) throw new Refusal(refused);
     const settings = {
@@ -90,7 +91,14 @@ export async function readyOrRefuse(
       diagnostics: options.json ? said : [],
       next: `moec explain ${quoted(path)}`,
       ...(found.folder === undefined ? {} : { folder: found.folder }),
-      ...(found.imported ? {} : { again: { graph: found.model.graph, prepare: (graph) => prepare({ ...found, model: { ...found.model, graph } }, settings) } }),
+      ...(found.imported
+        ? {}
+        : {
+            again: {
+              graph: found.model.graph,
+              prepare: (graph) => prepare({ ...found, model: { ...found.model, graph } }, picksOf(graph) ? settings : { ...settings, active: undefined }),
+            },
+          }),
       release() {
         executable.dispose?.();
         found.checkpoint?.close();

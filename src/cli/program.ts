@@ -1,6 +1,8 @@
 /** The program: its commands, and one call of it from arguments to exit code. */
 
 import { Command } from 'commander';
+import { bench } from './bench.ts';
+import { benchRound } from './bench-round.ts';
 import { check } from './check.ts';
 import { client } from './client.ts';
 import type { Cli } from './command.ts';
@@ -18,7 +20,7 @@ import type { Terminal } from './terminal.ts';
 import { verify } from './verify.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, verify, client, check, format, explain, inspect, passes, ops];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, verify, bench, client, check, format, explain, inspect, passes, ops, benchRound];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {
@@ -33,6 +35,7 @@ export async function main(call: readonly string[], terminal: Terminal): Promise
           .summary(summary)
           .description(sentence(summary))
           .addHelpText('after', `\nExamples:\n${examples.map((one) => `  ${one}\n`).join('')}`),
+      hidden: (usage) => program.command(usage, { hidden: true }),
       action:
         (act) =>
         async (...args) => {

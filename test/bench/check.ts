@@ -3,7 +3,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cli, median, table, timed } from './rounds.ts';
+import { median } from '../../src/run/bench.ts';
+import { cli, table, timed } from './rounds.ts';
 
 const limit = 0.5;
 const folder = mkdtempSync(join(tmpdir(), 'moec-bench-'));

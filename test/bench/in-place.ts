@@ -4,7 +4,8 @@ import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { cli, median, table } from './rounds.ts';
+import { median } from '../../src/run/bench.ts';
+import { cli, table } from './rounds.ts';
 
 const limits = { seconds: 2, megabytes: 400 };
 const shape = { V: 32_000, D: 2_048, H: 5_504, L: 10, N: 16 };

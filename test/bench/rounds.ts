@@ -2,6 +2,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { median } from '../../src/run/bench.ts';
 
 /** Something measured: a name, and the call of a process whose last line of output is a JSON object of numbers. */
 export interface Contender {
@@ -31,11 +32,6 @@ export function once([program = 'node', ...args]: readonly string[]): Figures {
 function medians(all: readonly Figures[]): Figures {
   const [first = {}] = all;
   return Object.fromEntries(Object.keys(first).map((key) => [key, median(all.map((one) => one[key] ?? Number.NaN))]));
-}
-
-/** The middle number; of two middle ones the lower. */
-export function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? Number.NaN;
 }
 
 /** Prints rows as a table with aligned columns. */

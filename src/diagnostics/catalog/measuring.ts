@@ -56,4 +56,12 @@ right: two that give \`logits\``,
 wrong: \`moec verify ./SmolLM2-135M ./gpt2\`
 right: \`moec verify ./SmolLM2-135M out/smollm2\``,
   },
+  'no-bound': {
+    severity: 'note',
+    message: text`the bound is left out: ${'reason'}`,
+    explanation: `The bound of a model is its weights through bare products, which takes a model in the language: a compiled folder holds nodes of ONNX,
+and mixtures in branches and loops.
+wrong: nothing; this is a note
+right: \`moec bench out/tiny models/tiny.moe\` gives the bound of the second`,
+  },
 } as const;

@@ -1,0 +1,236 @@
+/** `moec bench`: how fast models load, read and write, and how near they come to what their products alone would take. */
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { InvalidArgumentError, Option } from 'commander';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { BareProducts } from '../passes/bare-products.ts';
+import type { BenchJob, Contender, ProductRun, Round } from '../run/bench.ts';
+import type { Executable } from '../run/executable.ts';
+import { roundOf } from './bench-process.ts';
+import { type Cli, whole } from './command.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
+import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
+import { type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
+import { printDiagnostics, printNext, quoted, table } from './print.ts';
+import { progress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+interface BenchOptions extends ReadyOptions {
+  readonly contexts?: readonly number[];
+  readonly steps: number;
+  readonly rounds: number;
+  readonly threads: number;
+  readonly bound: boolean;
+  readonly cache: boolean;
+}
+
+const details = `
+Each model runs in a process of its own, in turn with the others, as many rounds as asked for, and
+the median of the rounds is given. A process loads the model, then for each context reads that many
+tokens and writes --steps more, after a warm-up; a model that does not continue texts only reads.
+The bound is the same weights through bare products: for each token, every matrix that it meets
+once, an expert's where it is picked, and nothing else; the share of it is what a model reaches.`;
+
+/** Adds the command. */
+export function bench(cli: Cli): void {
+  const examples = [
+    'moec bench ./SmolLM2-135M',
+    'moec bench out/emergent out/dense --contexts 64,512',
+    'moec bench models/tiny.moe models/tiny.moe --rounds 9',
+    'moec bench out/tiny --json',
+  ];
+  const command = cli
+    .command('bench', 'time loading, reading and writing, against the bound and another model', examples)
+    .argument('<x>', 'a .moe file, a checkpoint folder, a file of ONNX or a compiled folder')
+    .argument('[y]', 'the model to compare it with');
+  addFindingOptions(command)
+    .option('--contexts <N,…>', 'tokens to read before writing (default: 128,512, or what the model looks at)', lengths)
+    .option('--steps <N>', 'tokens to write at each', whole(1), 32)
+    .option('--rounds <N>', 'processes for each model', whole(1), 5)
+    .option('--threads <N>', 'threads of each', whole(1), 2)
+    .option('--no-bound', 'leave the bound out')
+    .option('--no-cache', 'run the model as it is, without a cache of keys and values')
+    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(1))
+    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .addOption(targetOption())
+    .addOption(loweringOption())
+    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
+    .option('--json', 'print every round as JSON')
+    .addHelpText('after', details)
+    .action(cli.action((x: string, y: string | undefined, options: BenchOptions) => act(cli.terminal, [x, ...(y === undefined ? [] : [y])], options)));
+}
+
+function lengths(written: string): readonly number[] {
+  const found = written.split(',').map((one) => (/^\d+$/.test(one.trim()) ? Number(one) : 0));
+  if (found.some((one) => one < 1)) throw new InvalidArgumentError('It is a list of whole numbers, such as 64,512.');
+  return found;
+}
+
+/** Something that is timed, round by round. */
+interface Entry {
+  readonly name: string;
+  readonly job: BenchJob;
+  /** The index of the model whose bound this is. */
+  readonly boundOf?: number;
+  readonly rounds: Round[];
+}
+
+async function act(terminal: Terminal, paths: readonly string[], options: BenchOptions): Promise<ExitCode> {
+  const { temporaryFolder } = await import('../run/temporary.ts');
+  const folder = temporaryFolder();
+  const releases: (() => void)[] = [];
+  try {
+    const models: { readonly path: string; readonly ready: Ready }[] = [];
+    for (const path of paths) {
+      const ready = await readyOrRefuse(terminal, path, options, options.cache ? undefined : 'whole');
+      releases.push(ready.release);
+      models.push({ path, ready });
+    }
+    const contexts = await contextsOf(
+      models.map(({ ready }) => ready.executable),
+      options,
+    );
+    const notes: Diagnostic[] = models.flatMap(({ ready }) => ready.diagnostics);
+    const entries: Entry[] = models.map(({ path, ready }, i) => ({
+      name: path,
+      job: modelJob(contenderOf(ready.executable, folder.path, `model-${i}`), contexts, options),
+      rounds: [],
+    }));
+    for (const [i, { path, ready }] of options.bound ? models.entries() : []) {
+      if (paths.indexOf(path) < i) continue;
+      const bound = await boundJob(ready, contexts, options, { folder: folder.path, name: `bound-${i}`, keep: (release) => releases.push(release) });
+      if ('code' in bound) notes.push(bound);
+      else entries.push({ name: models.length > 1 ? `bound of ${path}` : 'bound', job: bound, boundOf: i, rounds: [] });
+    }
+    await runRounds(terminal, entries, folder.path, options);
+    return await say(terminal, paths, entries, notes, options);
+  } finally {
+    for (const release of releases) release();
+    folder.remove();
+  }
+}
+
+/** Every contender once a round, in turn. */
+async function runRounds(terminal: Terminal, entries: readonly Entry[], folder: string, options: BenchOptions): Promise<void> {
+  const bar = progress(terminal, 'timing', options);
+  const total = options.rounds * entries.length;
+  try {
+    for (let done = 0; done < total; done++) {
+      const at = done % entries.length;
+      const entry = entries[at];
+      bar.at(done, total);
+      if (entry) entry.rounds.push(await roundOf(entry.job, folder, `contender-${at}`, terminal.signal));
+    }
+  } finally {
+    bar.end();
+  }
+}
+
+const usualContexts = [128, 512];
+
+/** The contexts that are asked for, or the usual ones that all models can look at. */
+async function contextsOf(executables: readonly Executable[], { contexts, steps }: BenchOptions): Promise<readonly number[]> {
+  const { contextFault } = await import('../run/bench.ts');
+  const fault = executables.map((one) => contextFault(one, contexts ?? [], steps)).find((one) => one !== undefined);
+  if (fault) throw new Refusal(fault);
+  if (contexts) return [...new Set(contexts)];
+  const most = Math.min(...executables.map(({ context }) => context ?? Number.POSITIVE_INFINITY)) - steps - 1;
+  const fitting = usualContexts.filter((one) => one <= most);
+  if (fitting.length === 0 && most < 1)
+    throw new Refusal(diagnose('option-out-of-range', { option: '--steps', range: `${Math.max(0, most + steps - 1)} at most for this context`, found: steps }));
+  return fitting.length > 0 ? fitting : [most];
+}
+
+function contenderOf({ model, dispose: _, ...rest }: Executable, folder: string, name: string): Contender {
+  if (model.kind === 'file') return { ...rest, file: model.path };
+  const file = join(folder, `${name}.onnx`);
+  writeFileSync(file, model.bytes);
+  return { ...rest, file, dataFolder: model.dataFolder };
+}
+
+function modelJob(model: Contender, contexts: readonly number[], { ep: provider, threads, steps, active }: BenchOptions): BenchJob {
+  return { kind: 'model', model, provider, threads, contexts, steps, ...(active !== undefined && model.active ? { active } : {}) };
+}
+
+/** Where graphs of products go, and who gives back what they took. */
+interface Place {
+  readonly folder: string;
+  readonly name: string;
+  keep(release: () => void): void;
+}
+
+/** The bound of a model as a job: a graph of products for each number of tokens, graphs that are alike once. */
+async function boundJob(
+  { again, executable }: Ready,
+  contexts: readonly number[],
+  { ep: provider, threads, steps, active }: BenchOptions,
+  place: Place,
+): Promise<BenchJob | Diagnostic> {
+  if (!again) return diagnose('no-bound', { reason: 'what was compiled no longer says which products it is made of' });
+  const { bareProducts } = await import('../passes/bare-products.ts');
+  const { continues } = await import('../run/bench.ts');
+  const { setPicks } = await import('../passes/set-picks.ts');
+  const graph = active === undefined ? again.graph : setPicks(again.graph, active, () => {});
+  const writes = continues(executable);
+  const graphs = new Map<string, { readonly made: BareProducts; readonly runs: ProductRun[] }>();
+  for (const tokens of new Set([...(writes ? [1] : []), ...contexts])) {
+    const made = bareProducts(graph, tokens, { last: writes });
+    if (!made) return diagnose('no-bound', { reason: 'it multiplies by no weight' });
+    const known = graphs.get(made.key) ?? { made, runs: [] };
+    known.runs.push({ tokens, operands: made.operands });
+    graphs.set(made.key, known);
+  }
+  const ready: { readonly model: Contender; readonly runs: readonly ProductRun[] }[] = [];
+  for (const [i, { made, runs }] of [...graphs.values()].entries()) {
+    const prepared = await again.prepare(made.graph);
+    if (!prepared.ok) throw new Refusal(...prepared.diagnostics);
+    const products = prepared.value;
+    place.keep(() => products.dispose?.());
+    ready.push({ model: contenderOf(products, place.folder, `${place.name}-${i}`), runs });
+  }
+  return { kind: 'products', graphs: ready, provider, threads, contexts, steps };
+}
+
+/** One line of figures: seconds to load, then tokens a second, read and written, context by context. */
+function figuresOf({ load, speeds }: Round): readonly number[] {
+  return [load, ...speeds.flatMap(({ prefill, decode }) => [prefill, ...(decode === undefined ? [] : [decode])])];
+}
+
+async function say(terminal: Terminal, paths: readonly string[], entries: readonly Entry[], notes: readonly Diagnostic[], options: BenchOptions): Promise<ExitCode> {
+  const { middleOf } = await import('../run/bench.ts');
+  const middles = entries.map(({ rounds }) => middleOf(rounds));
+  const [first] = middles;
+  const boundOf = (model: number): Round | undefined => middles[entries.findIndex(({ boundOf: of }) => of === paths.indexOf(paths[model] ?? ''))];
+  const quotients = (a: Round, b: Round): readonly number[] => figuresOf(a).map((one, i) => one / (figuresOf(b)[i] ?? Number.NaN));
+  const shares = paths.map((_, i) => {
+    const [model, bound] = [middles[i], boundOf(i)];
+    return model && bound ? quotients(model, bound).slice(1) : undefined;
+  });
+  const other = middles[1];
+  const ratio = paths.length > 1 && first && other ? quotients(first, other) : undefined;
+  if (options.json) {
+    const models = paths.map((path, i) => ({ name: path, ...middles[i], ...(boundOf(i) ? { bound: boundOf(i)?.speeds } : {}), rounds: entries[i]?.rounds }));
+    printDiagnostics(terminal, notes, { json: true, more: { threads: options.threads, rounds: options.rounds, steps: options.steps, models } });
+    return exit.done;
+  }
+  printDiagnostics(terminal, notes);
+  const head = [
+    'tokens a second',
+    'load s',
+    ...(first?.speeds ?? []).flatMap(({ context, decode }) => [`read ${context}`, ...(decode === undefined ? [] : [`write at ${context}`])]),
+  ];
+  const rows = [
+    ...entries.map(({ name }, i) => [name, ...(middles[i] ? figuresOf(middles[i]) : []).map((one, column) => (column === 0 ? one.toFixed(2) : rate(one)))]),
+    ...shares.flatMap((share, i) =>
+      share ? [[paths.length > 1 ? `${paths[i]}, share of its bound` : 'share of the bound', '', ...share.map((one) => `${Math.round(one * 100)} %`)]] : [],
+    ),
+    ...(ratio ? [[`${paths[0]} / ${paths[1]}`, ...ratio.map((one) => one.toFixed(2))]] : []),
+  ];
+  terminal.out(`${table([head, ...rows])}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}\n`);
+  printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);
+  return exit.done;
+}
+
+const rate = (value: number): string => (value < 100 ? value.toFixed(1) : String(Math.round(value)));

@@ -1,0 +1,130 @@
+/** `moec bench`: what the bound is made of, what is printed, and what is refused. Speeds themselves are not held to anything here. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { constant } from '../src/graph/dim.ts';
+import { account } from '../src/inspect/account.ts';
+import { bareProducts } from '../src/passes/bare-products.ts';
+import { median, middleOf } from '../src/run/bench.ts';
+import { modelOfSource } from '../src/run/find-model.ts';
+import { valuesIn } from '../src/run/instrument.ts';
+import { prepare } from '../src/run/prepare.ts';
+import { makeLlama } from './checkpoints.ts';
+import { repositoryReader } from './repository.ts';
+import { must, targetOf, zooModel } from './running.ts';
+import { moec } from './terminal.ts';
+
+let scratch = '';
+beforeAll(() => {
+  scratch = mkdtempSync(join(tmpdir(), 'moec-bench-'));
+  makeLlama(join(scratch, 'llama'));
+});
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
+
+describe('the bound', () => {
+  const models = {
+    tiny: () => zooModel('tiny'),
+    'a mixture of feed-forwards': () => zooModel('olmoe', { set: { V: '64', D: '32', H: '16', L: '2', N: '2', E: '8', k: '2' } }),
+    'mixtures of heads and of feed-forwards': () => must(modelOfSource('test/mixtures/moa.moe', { reader: repositoryReader, zoo: '' })),
+  };
+
+  it.each(Object.entries(models))('of %s has the multiplications of one token that `explain` counts', (_, find) => {
+    const { graph } = find().model;
+    expect(2 * multiplications(graph, 1, false)).toBe(account(graph).total.flops);
+  });
+
+  it('grows with the tokens, all experts taking their share, and has the head for the last one alone', () => {
+    const { graph } = models['a mixture of feed-forwards']().model;
+    const [one, many, last] = [multiplications(graph, 1, false), multiplications(graph, 64, false), multiplications(graph, 64, true)];
+    expect(many).toBe(64 * one);
+    expect(many - last).toBe(63 * 32 * 64);
+  });
+
+  it('runs as many products as there are, none of them shared', async () => {
+    const found = zooModel('albert', { model: 'AlbertMasked', set: { V: '32', D: '16', H: '24', L: '3', N: '2' } });
+    const made = bareProducts(found.model.graph, 4, { last: false });
+    if (!made) throw new Error('no products');
+    const ready = must(await prepare({ ...found, model: { ...found.model, graph: made.graph } }, { target: targetOf('ort'), version: 'test' }));
+    const products = valuesIn(ready.model).filter((name) => /\/(Gemm|MatMul)(\.\d+)?$/.test(name));
+    ready.dispose?.();
+    expect(products.length).toBe(made.graph.nodes.filter(({ op }) => op.name === 'matmul').length);
+    // Six of each of three blocks that share their weights, and those around them.
+    expect(products.length).toBeGreaterThan(3 * 6);
+  });
+});
+
+/** Multiplications of a graph of bare products. */
+function multiplications(graph: Parameters<typeof bareProducts>[0], tokens: number, last: boolean): number {
+  const made = bareProducts(graph, tokens, { last });
+  const rows = new Map(made?.operands.map((operand) => [operand.name, operand.rows]));
+  return (made?.graph.nodes ?? [])
+    .filter(({ op }) => op.name === 'matmul')
+    .reduce(
+      (sum, { inputs: [x, w] }) => sum + (rows.get(x?.name ?? '') ?? Number.NaN) * (w?.type?.dims ?? []).reduce((product, size) => product * (constant(size) ?? Number.NaN), 1),
+      0,
+    );
+}
+
+describe('rounds', () => {
+  it('are put together by the median of each figure', () => {
+    expect(median([5, 1, 3])).toBe(3);
+    const round = (load: number, prefill: number, decode: number) => ({ load, speeds: [{ context: 8, prefill, decode }] });
+    expect(middleOf([round(1, 30, 2), round(3, 10, 9), round(2, 20, 4)])).toEqual(round(2, 20, 4));
+  });
+});
+
+const quick = ['--contexts', '8', '--steps', '4', '--rounds', '2', '--threads', '1'];
+
+describe('moec bench', () => {
+  it('prints a table of both models, their bound and their quotient', async () => {
+    const { code, out, err } = await moec(['bench', 'models/tiny.moe', join(scratch, 'llama'), ...quick]);
+    expect([code, out.split('\n').map((line) => line.replace(/ {2,}.*$/, ''))]).toEqual([
+      0,
+      [
+        'tokens a second',
+        'models/tiny.moe',
+        join(scratch, 'llama'),
+        'bound of models/tiny.moe',
+        `bound of ${join(scratch, 'llama')}`,
+        'models/tiny.moe, share of its bound',
+        `${join(scratch, 'llama')}, share of its bound`,
+        `models/tiny.moe / ${join(scratch, 'llama')}`,
+        'medians of 2 rounds, 1 thread',
+        '',
+      ],
+    ]);
+    expect(out).toMatch(/^tokens a second +load s +read 8 +write at 8\nmodels\/tiny.moe +[\d.]+ +[\d.]+ +[\d.]+\n/);
+    expect(err).toMatch(/next: moec verify models\/tiny.moe \S+\n$/);
+  }, 120_000);
+
+  it('gives every round as JSON, and no bound of what is compiled', async () => {
+    expect((await moec(['compile', join(scratch, 'llama'), '-o', join(scratch, 'compiled')])).code).toBe(0);
+    const { code, out } = await moec(['bench', join(scratch, 'compiled'), ...quick, '--json']);
+    const { models, diagnostics, threads } = JSON.parse(out);
+    expect([code, threads, diagnostics.map((one: { code: string }) => one.code)]).toEqual([0, 1, ['no-bound']]);
+    const round = { load: expect.any(Number), speeds: [{ context: 8, prefill: expect.any(Number), decode: expect.any(Number) }] };
+    expect(models).toEqual([{ name: join(scratch, 'compiled'), ...round, rounds: [round, round] }]);
+  }, 60_000);
+
+  it('only reads where a model does not continue', async () => {
+    const { out } = await moec(['bench', 'models/tiny.moe', ...quick, '--no-cache', '--no-bound', '--json']);
+    expect(JSON.parse(out).models[0].speeds).toEqual([{ context: 8, prefill: expect.any(Number) }]);
+  }, 60_000);
+
+  it.each<readonly [string, readonly string[], number, string]>([
+    ['a context beyond the model', ['llama', '--contexts', '40', '--steps', '8'], 1, 'error[option-out-of-range]: --contexts must be 39 at most with --steps 8, not 40'],
+    ['steps beyond the model', ['llama', '--steps', '48'], 1, 'error[option-out-of-range]: --steps must be'],
+    ['contexts that are none', ['llama', '--contexts', '0'], 2, 'It is a list of whole numbers, such as 64,512.'],
+    ['a model that is not there', ['lama'], 1, 'error[target-missing]'],
+  ])('refuses %s', async (_, [model = '', ...more], code, said) => {
+    const found = await moec(['bench', join(scratch, model), ...more]);
+    expect([found.code, found.out]).toEqual([code, '']);
+    expect(found.err).toContain(said);
+  });
+
+  it('keeps the command of its processes out of the help', async () => {
+    expect((await moec(['--help'])).out).not.toContain('bench-round');
+  });
+});
