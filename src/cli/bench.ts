@@ -42,7 +42,7 @@ export function bench(cli: Cli): void {
     'moec bench out/tiny --json',
   ];
   const command = cli
-    .command('bench', 'time loading, reading and writing, against the bound and another model', examples)
+    .command('bench', 'say how fast a model loads, reads and writes', examples)
     .argument('<x>', 'a .moe file, a checkpoint folder, a file of ONNX or a compiled folder')
     .argument('[y]', 'the model to compare it with');
   addFindingOptions(command)

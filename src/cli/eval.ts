@@ -49,11 +49,7 @@ export function evaluate(cli: Cli): void {
     'moec eval ./rxn-albert --text reactions.json',
     'moec eval ./bert-sst2 --text dev.tsv --json',
   ];
-  options(
-    cli
-      .command('eval', 'say how well a model predicts a text, or how often its answer is right', examples)
-      .argument('<target>', 'a .moe file, a checkpoint folder or a compiled folder'),
-  )
+  options(cli.command('eval', 'say how well a model predicts a text or labels', examples).argument('<target>', 'a .moe file, a checkpoint folder or a compiled folder'))
     .addHelpText('after', details)
     .action(cli.action((path: string, given: EvalOptions) => act(cli.terminal, path, given)));
 }

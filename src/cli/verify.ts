@@ -42,7 +42,7 @@ export function verify(cli: Cli): void {
     'moec verify ./SmolLM2-135M out/smollm2 --prompt "Once upon a time"',
   ];
   const command = cli
-    .command('verify', 'compare a model with its definition or with another model, layer by layer', examples)
+    .command('verify', 'compare a model with its definition, or two models', examples)
     .argument('<a>', 'a .moe file, a checkpoint folder or a compiled folder')
     .argument('[b]', 'the model to compare it with (default: the definition of its ops, in f64)');
   addFindingOptions(command)
