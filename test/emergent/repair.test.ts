@@ -4,7 +4,7 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { leadingEigen, symmetricEigen } from '../../src/passes/emergent/eigen.ts';
 import { groupingOf, neuronsOf } from '../../src/passes/emergent/grouping.ts';
 import { type Matrix, matrix, pickColumns, pickRows, row } from '../../src/passes/emergent/matrix.ts';
-import { lowRankRepair, meansRepair, type Repair } from '../../src/passes/emergent/repair.ts';
+import { addDropped, droppedMeans, lowRankRepair, meansRepair, type Repair } from '../../src/passes/emergent/repair.ts';
 import { addMoments } from '../../src/passes/emergent/ridge.ts';
 import { randomNumbers } from '../../src/weights/random.ts';
 import { portableCompute } from '../running.ts';
@@ -116,5 +116,18 @@ describe('repair', () => {
       }
     }
     expect(constant.expand.data.every((one) => one === 0)).toBe(true);
+  });
+
+  test('means of dropped tokens are those of the tokens that do not pick the expert; one that all pick keeps its plain mean', () => {
+    const two = groupingOf(Int32Array.of(0, 1, -1), 2);
+    const values = matrix(3, 1, Float32Array.of(1, 10, 100));
+    const hidden = matrix(3, 3, Float32Array.of(1, 2, 7, 3, 4, 7, 8, 9, 7));
+    const picks = matrix(3, 2, Float32Array.of(1, 1, 0, 1, 0, 1));
+    const rows = (from: Matrix, list: readonly number[]): Matrix => pickRows(from, list);
+    const dropped = addDropped(addDropped(undefined, rows(hidden, [0]), rows(picks, [0]), two), rows(hidden, [1, 2]), rows(picks, [1, 2]), two);
+    const { means } = droppedMeans(dropped, values, two);
+    // A token that picks counts a thousandth.
+    expect(means.data[0]).toBeCloseTo((3 + 8 + 0.001) / 2.001, 5);
+    expect(means.data[1]).toBeCloseTo(50, 4);
   });
 });

@@ -1,6 +1,6 @@
 """Groupings, ridge regression and low-rank repairs by k-means-constrained, scipy and numpy, written from the papers and systems they come from.
 
-usage: grouping.py kmeans|carved|ridge|low-rank FOLDER
+usage: grouping.py kmeans|carved|ridge|membership|low-rank FOLDER
 FOLDER holds the inputs as .npy files and options.json. Prints one JSON object.
 """
 
@@ -99,4 +99,31 @@ def low_rank():
     }
 
 
-print(json.dumps({"kmeans": kmeans, "carved": carved, "ridge": ridge, "low-rank": low_rank}[task]()))
+def membership():
+    """The same convex objective, minimised by scipy's L-BFGS to the end."""
+    from scipy.optimize import minimize
+
+    phi, losses, k, penalty = load("features"), load("losses"), options["picks"], options["penalty"]
+    tokens, experts = losses.shape
+    order = -np.sort(-losses, axis=1)
+    picked = (losses >= order[:, k - 1 : k]).astype(float)
+    cost = np.abs(losses**2 - (order[:, k - 1 : k + 1].mean(1, keepdims=True)) ** 2)
+    cost = np.minimum(4, cost / cost.mean())
+    centred = phi - phi.mean(0)
+    ridge = penalty * centred.var(0).mean() / 4
+
+    def objective(flat):
+        w = flat.reshape(-1, experts)
+        s = centred @ w[:-1] + w[-1]
+        loss = (cost * (np.logaddexp(0, s) - picked * s)).sum() / tokens + ridge / 2 * (w[:-1] ** 2).sum()
+        pull = cost * (1 / (1 + np.exp(-s)) - picked) / tokens
+        return loss, np.vstack([centred.T @ pull + ridge * w[:-1], pull.sum(0)]).ravel()
+
+    start = np.zeros((phi.shape[1] + 1) * experts)
+    best = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": 3000, "maxfun": 10000, "ftol": 1e-13, "gtol": 1e-9})
+    weights, intercept = load("weights"), load("intercept")
+    ours = np.vstack([weights, intercept + phi.mean(0) @ weights])
+    return {"start": objective(start)[0], "theirs": best.fun, "ours": objective(ours.ravel())[0]}
+
+
+print(json.dumps({"membership": membership, "kmeans": kmeans, "carved": carved, "ridge": ridge, "low-rank": low_rank}[task]()))

@@ -12,6 +12,7 @@ import { random } from '../../src/passes/emergent/controls.ts';
 import { draws, shuffled } from '../../src/passes/emergent/draws.ts';
 import { groupingOf } from '../../src/passes/emergent/grouping.ts';
 import { type Matrix, matrix, rowsNormalised, transposed } from '../../src/passes/emergent/matrix.ts';
+import { fitMembership } from '../../src/passes/emergent/membership.ts';
 import { addProfile, cosineHidden, rates } from '../../src/passes/emergent/profile.ts';
 import { lowRankRepair } from '../../src/passes/emergent/repair.ts';
 import { addMoments, fitRidge, type Moments } from '../../src/passes/emergent/ridge.ts';
@@ -118,6 +119,21 @@ test.each([1e-4, 1e-1])('ridge regression at penalty %d', async (penalty) => {
   // Sums of products are f32 within a batch: 1e-7 of the largest feature, against the smallest, 0.9^58 of it, held up by the penalty.
   expect(furthest(weights.data, wanted.weights.flat())).toBeLessThan(2e-4);
   expect(furthest(intercept, wanted.intercept)).toBeLessThan(2e-4);
+});
+
+test.each([1e-2, 1e-3])('membership at penalty %d: 40 steps come within 1 percent of the least there is', async (penalty) => {
+  const features = inputs(500, 30);
+  const losses = matrix(
+    500,
+    8,
+    numbers('losses', 500, 8).data.map((one, i) => Math.abs(one + 2 * (features.data[Math.floor(i / 8) * 30 + (i % 8)] ?? 0) - 2 * (i % 3))),
+  );
+  const options = { picks: 3, penalty };
+  const { weights, intercept } = await fitMembership(features, losses, { ...options, steps: 40 }, compute);
+  const found = ask<{ start: number; theirs: number; ours: number }>('membership', { features, losses, weights, intercept: matrix(1, 8, intercept) }, options);
+  expect(found.theirs).toBeLessThan(0.8 * found.start);
+  expect(found.ours).toBeGreaterThan(found.theirs * (1 - 1e-6));
+  expect(found.ours - found.theirs).toBeLessThan(0.01 * (found.start - found.theirs));
 });
 
 test.each([1, 4, 12])('a repair of rank %i is the best there is', async (rank) => {

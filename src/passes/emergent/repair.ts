@@ -43,6 +43,38 @@ export function meansRepair({ features, targets, count, shift, sums }: Moments, 
   return { means: meanOutputs(hidden, down, grouping), project: matrix(features, 0), expand: matrix(0, down.columns) };
 }
 
+/** Sums of hidden values over the tokens that drop their expert. */
+export interface Dropped {
+  /** [F] */
+  readonly sums: Float64Array;
+  /** [experts]: tokens that drop it. */
+  readonly counts: Float64Array;
+}
+
+/** A token that picks an expert counts so much beside one that drops it: an expert that every token picks is left with its plain mean. */
+const pickedShare = 1e-3;
+
+/** The sums after one more batch of hidden values [T, F] and picks [T, experts], 1 or 0. Those of `before` are reused. */
+export function addDropped(before: Dropped | undefined, hidden: Matrix, picks: Matrix, { experts, labels }: Grouping): Dropped {
+  const { sums, counts } = before ?? { sums: new Float64Array(hidden.columns), counts: new Float64Array(experts) };
+  for (let t = 0; t < hidden.rows; t++) {
+    const weights = row(picks, t).map((one) => (one > 0 ? pickedShare : 1));
+    const line = row(hidden, t);
+    for (const [expert, weight] of weights.entries()) counts[expert] = (counts[expert] as number) + weight;
+    for (let i = 0; i < line.length; i++) {
+      const expert = labels[i] as number;
+      if (expert >= 0) sums[i] = (sums[i] as number) + (weights[expert] as number) * (line[i] as number);
+    }
+  }
+  return { sums, counts };
+}
+
+/** The mean output of every expert over the tokens that drop it, which is where it is used. */
+export function droppedMeans({ sums, counts }: Dropped, down: Matrix, grouping: Grouping): Repair {
+  const hidden = sums.map((sum, i) => sum / Math.max(Number.MIN_VALUE, counts[grouping.labels[i] as number] ?? 1));
+  return { means: meanOutputs(hidden, down, grouping), project: matrix(down.columns, 0), expand: matrix(0, down.columns) };
+}
+
 /**
  * Reduced-rank ridge regression (Izenman 1975) of all experts' outputs, side by side, on the inputs: of all maps through r
  * directions the one with the least Σ ‖Eₑ(x) − Lₑ(x)‖² + λ‖map‖². From the moments of inputs [T, D] and hidden values [T, F]
