@@ -8,6 +8,7 @@ import { cutMixturesPass } from './cut-mixtures.ts';
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
+import { recogniseActivations } from './recognise-activations.ts';
 import { recogniseNorms } from './recognise-norms.ts';
 import { recogniseOpsPass } from './recognise-ops.ts';
 import { setPicksPass } from './set-picks.ts';
@@ -20,6 +21,7 @@ const all: readonly Pass[] = [
   setPicksPass,
   cutMixturesPass,
   foldConstants,
+  recogniseActivations,
   recogniseNorms,
   simplify,
   sinkReshapes,

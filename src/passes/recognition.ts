@@ -2,6 +2,7 @@
 
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
+import { recogniseActivations } from './recognise-activations.ts';
 import { recogniseNorms } from './recognise-norms.ts';
 import { recogniseOpsPass } from './recognise-ops.ts';
 import type { PassRun } from './run.ts';
@@ -10,8 +11,17 @@ import { simplify } from './simplify.ts';
 import { sinkReshapes } from './sink-reshapes.ts';
 
 /** Raises what is known to ops and folds what is spelled out; the rest passes through. Afterwards `findFeedForwards` sees what there is. */
-export const recognition: readonly PassRun[] = [recogniseOpsPass, foldConstants, simplify, sinkReshapes, simplify, shareDuplicates, recogniseNorms, simplify, dropDead].map(
-  (pass) => ({
-    pass,
-  }),
-);
+export const recognition: readonly PassRun[] = [
+  recogniseOpsPass,
+  foldConstants,
+  simplify,
+  sinkReshapes,
+  simplify,
+  shareDuplicates,
+  recogniseActivations,
+  recogniseNorms,
+  simplify,
+  dropDead,
+].map((pass) => ({
+  pass,
+}));
