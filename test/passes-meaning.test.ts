@@ -17,7 +17,7 @@ import { ops } from '../src/ops/index.ts';
 import { passes } from '../src/passes/index.ts';
 import { runPasses } from '../src/passes/run.ts';
 
-const cleaning = ['fold-constants', 'sink-reshapes', 'recognise-activations', 'recognise-norms', 'simplify', 'share-duplicates', 'drop-dead'];
+const cleaning = ['fold-constants', 'sink-reshapes', 'recognise-activations', 'recognise-norms', 'recognise-attention', 'simplify', 'share-duplicates', 'drop-dead'];
 
 const [b, d] = [symbol('B'), dim(4)];
 

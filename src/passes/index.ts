@@ -9,6 +9,7 @@ import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
 import { recogniseActivations } from './recognise-activations.ts';
+import { recogniseAttention } from './recognise-attention.ts';
 import { recogniseNorms } from './recognise-norms.ts';
 import { recogniseOpsPass } from './recognise-ops.ts';
 import { setPicksPass } from './set-picks.ts';
@@ -23,6 +24,7 @@ const all: readonly Pass[] = [
   foldConstants,
   recogniseActivations,
   recogniseNorms,
+  recogniseAttention,
   simplify,
   sinkReshapes,
   shareDuplicates,

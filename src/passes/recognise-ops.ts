@@ -2,11 +2,12 @@
 
 import { isArray } from '../graph/attr.ts';
 import { constant } from '../graph/constant.ts';
-import { type Dim, same, constant as sizeOf, symbol, symbolsOf } from '../graph/dim.ts';
+import { type Dim, constant as sizeOf, symbol } from '../graph/dim.ts';
 import { type Graph, type Node, type Value, value, type Weight } from '../graph/graph.ts';
 import { unusedName } from '../graph/names.ts';
 import { rewriteNodes } from '../graph/rewrite.ts';
 import { type TensorType, tensor } from '../graph/type.ts';
+import { computableSizes } from './computable-sizes.ts';
 import { removeDead } from './drop-dead.ts';
 import { callOf, type Surroundings } from './foreign/call.ts';
 import { knownNumbers } from './foreign/numbers.ts';
@@ -51,8 +52,7 @@ export function recogniseOps(graph: Graph): Graph {
 
 function surroundings(graph: Graph, build: Parameters<typeof producersOf>[0]): Surroundings {
   const from = producersOf(build);
-  const sizes = new Set(graph.inputs.flatMap(({ type }) => type?.dims ?? []).flatMap((size) => symbolsOf(size).filter((name) => same(size, symbol(name)))));
-  return { from, numbers: knownNumbers(from), isComputable: (size) => symbolsOf(size).every((name) => sizes.has(name)) };
+  return { from, numbers: knownNumbers(from), isComputable: computableSizes(graph) };
 }
 
 /** A large constant as a weight: exporters write weights both ways. */

@@ -3,6 +3,7 @@
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import { recogniseActivations } from './recognise-activations.ts';
+import { recogniseAttention } from './recognise-attention.ts';
 import { recogniseNorms } from './recognise-norms.ts';
 import { recogniseOpsPass } from './recognise-ops.ts';
 import type { PassRun } from './run.ts';
@@ -20,8 +21,9 @@ export const recognition: readonly PassRun[] = [
   shareDuplicates,
   recogniseActivations,
   recogniseNorms,
+  recogniseAttention,
+  sinkReshapes,
   simplify,
+  shareDuplicates,
   dropDead,
-].map((pass) => ({
-  pass,
-}));
+].map((pass) => ({ pass }));
