@@ -1,14 +1,17 @@
 """Tiny random checkpoints of the families with experts, made by `transformers`, with what it computes for them.
 
 usage: make_moe_checkpoints.py FOLDER [NAME ...]
-As make_checkpoints.py, whose form the folders have. Tensors have the names and shapes of released checkpoints.
+As make_checkpoints.py, whose form the folders have. Tensors have the names and shapes of released checkpoints. Beside what is expected of all
+positions stand two prompts and their greedy continuations: greedy.input_ids, greedy.attention_mask, greedy.tokens.
 """
 
 import sys
 from pathlib import Path
 
+import numpy as np
 import torch
 import transformers as t
+from generate import PROMPTS, padded, theirs
 from make_checkpoints import scramble, write
 
 BASE = dict(vocab_size=101, hidden_size=48, intermediate_size=40, num_hidden_layers=3, num_attention_heads=6, num_key_value_heads=2, max_position_embeddings=64, bos_token_id=1, eos_token_id=2, pad_token_id=0)
@@ -117,9 +120,17 @@ def scramble_all(model):
     model.set_experts_implementation("eager") if model.config.model_type not in ("jetmoe", "llama4_text") else None
 
 
+def record_greedy(where, model):
+    """Two prompts of different lengths, padded on the left, and what `generate` writes after them."""
+    model.generation_config.eos_token_id = None
+    ids, mask = padded(PROMPTS)
+    for name, value in {"input_ids": ids, "attention_mask": mask, "tokens": np.array(theirs(model, PROMPTS, [], 1.0), np.int64)}.items():
+        np.save(where / f"greedy.{name}.npy", value)
+
+
 def main(folder, *names):
     for name in names or MODELS:
-        write(Path(folder) / name, name, MODELS[name], scramble_all)
+        record_greedy(Path(folder) / name / "expected", write(Path(folder) / name, name, MODELS[name], scramble_all))
 
 
 if __name__ == "__main__":
