@@ -93,6 +93,17 @@ describe('moec run', () => {
     expect(err).toContain(said);
   });
 
+  it.each([
+    ['a prompt', ['-p', 'abc'], 'error[token-out-of-range]'],
+    ['the tokenizer', ['--chat', '-p', prompt], 'error[chat-template-missing]'],
+    ['a file of inputs', ['--inputs', '/nowhere.json'], 'error[json-unreadable]'],
+  ])('says what is wrong with %s before the model is loaded', async (_, options, said) => {
+    const { code, err } = await moec(['run', compiled, '--ep', 'cuda', ...options]);
+    expect(code).toBe(1);
+    expect(err).toContain(said);
+    expect(err).not.toContain('provider-missing');
+  });
+
   it('refuses a folder whose files have changed', async () => {
     const whole = readFileSync(join(compiled, 'model.onnx'));
     writeFileSync(join(compiled, 'model.onnx'), whole.subarray(0, 100));

@@ -3,7 +3,8 @@
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { diagnosticsJson } from '../diagnostics/json.ts';
 import { paint } from '../diagnostics/paint.ts';
-import type { Generation, Statistics } from '../run/generate.ts';
+import type { Executable } from '../run/executable.ts';
+import type { GenerateOptions, Generation, Prompt, Statistics } from '../run/generate.ts';
 import type { Session } from '../run/session.ts';
 import type { Tokenizer } from '../run/tokenizer.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
@@ -28,28 +29,54 @@ export interface TextOptions {
   readonly stats?: boolean;
 }
 
-/** Continues the prompts of a call and prints what comes. */
-export async function writeTexts(terminal: Terminal, session: Session, options: TextOptions & OutputOptions, before: readonly Diagnostic[], next: string): Promise<ExitCode> {
-  const { generate } = await import('../run/generate.ts');
+/** What a call asks to be continued: the prompts, as they are given to the model, and how. */
+export interface Texts {
+  readonly prompts: readonly string[];
+  readonly given: readonly Prompt[];
+  readonly tokenizer: Tokenizer;
+  readonly settings: GenerateOptions;
+  /** Whether a text begins without the space that would follow a prompt. */
+  readonly bare: boolean;
+}
+
+/** Reads the prompts of a call. What is wrong with them or with the tokenizer is a refusal, before the model is loaded. */
+export async function readTexts(terminal: Terminal, executable: Executable, options: TextOptions): Promise<Texts> {
+  const { planGeneration } = await import('../run/generate.ts');
   const { openTokenizer } = await import('../run/tokenizer.ts');
-  const opened = openTokenizer(session.executable.tokenizer);
+  const opened = openTokenizer(executable.tokenizer);
   if (!opened.ok) throw new Refusal(...opened.diagnostics);
   const tokenizer = opened.value;
   const prompts = await Promise.all((options.prompt ?? ['']).map(async (prompt) => (prompt === '-' ? terminal.input() : prompt)));
   const texts = options.chat ? prompts.map((prompt) => turnsOf(tokenizer, prompt, options.system)) : prompts;
-  const { prompt: _, chat, system: __, stats: ___, ...settings } = options;
-  const begun = generate(session, tokenizer, texts, { ...settings, special: !chat });
+  const { prompt: _, chat = false, system: __, stats: ___, ...others } = options;
+  const settings = { ...others, special: !chat };
+  const planned = planGeneration(executable, tokenizer, texts, settings);
+  if (!planned.ok) throw new Refusal(...planned.diagnostics);
+  return { prompts, given: planned.value.rows, tokenizer, settings, bare: chat || texts.every((text) => text === '') };
+}
+
+/** Continues the prompts of a call and prints what comes. */
+export async function writeTexts(
+  terminal: Terminal,
+  session: Session,
+  read: Texts,
+  options: TextOptions & OutputOptions,
+  before: readonly Diagnostic[],
+  next: string,
+): Promise<ExitCode> {
+  const { generate } = await import('../run/generate.ts');
+  const { prompts, bare } = read;
+  const begun = generate(session, read.tokenizer, read.given, read.settings);
   if (!begun.ok) throw new Refusal(...begun.diagnostics);
   const said = [...before, ...begun.diagnostics];
   if (options.json) return writeJson(terminal, begun.value, prompts, said);
   printDiagnostics(terminal, said);
-  const bare = chat || texts.every((text) => text === '');
-  const reading = waiting(terminal, texts.length === 1 ? 'reading the prompt' : 'reading the prompts');
+  const reading = waiting(terminal, prompts.length === 1 ? 'reading the prompt' : 'reading the prompts');
   const begin = (): void => {
     reading.end();
-    if (!bare && texts.length === 1 && terminal.watched) terminal.err(paint(terminal.color.err).dim(texts[0] ?? ''));
+    if (!bare && prompts.length === 1 && terminal.watched) terminal.err(paint(terminal.color.err).dim(prompts[0] ?? ''));
   };
-  await stream(terminal, begun.value, texts.length, bare, begin).finally(reading.end);
+  await stream(terminal, begun.value, prompts.length, bare, begin).finally(reading.end);
   const result = await begun.value.result;
   if (terminal.signal.aborted) return exit.stopped;
   if (!result.ok) throw new Refusal(...result.diagnostics);

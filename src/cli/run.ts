@@ -3,12 +3,13 @@
 import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import type { JsonObject } from '../run/json.ts';
 import { between, type Cli, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, loweringOption, targetOption } from './finding.ts';
 import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics } from './print.ts';
-import { type TextOptions, writeTexts } from './run-text.ts';
+import { readTexts, type TextOptions, writeTexts } from './run-text.ts';
 import type { Terminal } from './terminal.ts';
 
 interface RunOptions extends Omit<ReadyOptions, 'seed'>, TextOptions {
@@ -64,16 +65,19 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
   );
   const { executable, diagnostics, next, release } = ready;
   try {
+    const { active, ...others } = options;
+    const settings = executable.active ? options : others;
+    // What is wrong with a prompt, the tokenizer or a file of inputs is said before the model is loaded.
+    const texts = options.inputs === undefined ? await readTexts(terminal, executable, settings) : undefined;
+    const inputs = options.inputs === undefined ? {} : await readInputFile(terminal, options.inputs);
     return await withSession(terminal, executable, options, async (session, warnings) => {
       if (options.stats) await needStatistics(session);
       const said = [...diagnostics, ...warnings];
-      const { active, ...others } = options;
-      const settings = executable.active ? options : others;
-      if (options.inputs === undefined) {
+      if (texts) {
         printDiagnostics(terminal, options.json ? [] : warnings);
-        return await writeTexts(terminal, session, settings, options.json ? said : diagnostics, next);
+        return await writeTexts(terminal, session, texts, settings, options.json ? said : diagnostics, next);
       }
-      return await compute(terminal, session, options.inputs, options, said, executable.active && (active ?? executable.active.usual));
+      return await compute(terminal, session, inputs, options, said, executable.active && (active ?? executable.active.usual));
     });
   } finally {
     release();
@@ -86,22 +90,26 @@ async function needStatistics(session: import('../run/session.ts').Session): Pro
   if (statsCollector(session.outputs).names.length === 0) throw new Refusal(diagnose('no-statistics', {}));
 }
 
+async function readInputFile(terminal: Terminal, file: string): Promise<JsonObject> {
+  const { readJson } = await import('../run/json.ts');
+  const given = readJson(resolve(terminal.cwd, file));
+  if (!given.ok) throw new Refusal(...given.diagnostics);
+  return given.value;
+}
+
 async function compute(
   terminal: Terminal,
   session: import('../run/session.ts').Session,
-  file: string,
+  given: JsonObject,
   options: RunOptions,
   before: readonly Diagnostic[],
   active: number | undefined,
 ): Promise<ExitCode> {
-  const { readJson } = await import('../run/json.ts');
   const { activeName } = await import('../passes/set-picks.ts');
   const most = session.executable.active?.most ?? Infinity;
   if (active !== undefined && (active < 1 || active > most)) throw new Refusal(diagnose('option-out-of-range', { option: '--active', range: `1 to ${most}`, found: active }));
   const { jsonOfLists, printResults, readInputs } = await import('../run/inputs.ts');
-  const given = readJson(resolve(terminal.cwd, file));
-  if (!given.ok) throw new Refusal(...given.diagnostics);
-  const feeds = readInputs(active === undefined ? given.value : { [activeName]: active, ...given.value }, session.inputs);
+  const feeds = readInputs(active === undefined ? given : { [activeName]: active, ...given }, session.inputs);
   if (!feeds.ok) throw new Refusal(...feeds.diagnostics);
   const results = await attended(terminal, 'computing', options, session.run(feeds.value));
   if (!results.ok) throw new Refusal(...results.diagnostics);

@@ -2,6 +2,7 @@
 
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { channel } from './channel.ts';
+import type { Executable } from './executable.ts';
 import type { Timing } from './protocol.ts';
 import type { MixtureStats } from './routing-stats.ts';
 import { greedySettings, type SampleSettings } from './sample.ts';
@@ -66,9 +67,22 @@ export type Prompt = string | readonly number[];
 
 const defaultLength = 256;
 
+/** Prompts as a model takes them: their tokens, and the most that may follow. */
+export interface Planned {
+  readonly rows: readonly (readonly number[])[];
+  readonly maxTokens: number;
+}
+
 /** Begins to continue every prompt, all at once. Prompts as tokens need no tokenizer; their continuations then have no text. */
 export function generate(session: Session, tokenizer: Tokenizer | undefined, prompts: readonly Prompt[], options: GenerateOptions = {}): Outcome<Generation> {
-  const { executable } = session;
+  const planned = planGeneration(session.executable, tokenizer, prompts, options);
+  if (!planned.ok) return planned;
+  const { rows, maxTokens } = planned.value;
+  return { ok: true, value: start(session, tokenizer, rows, { ...options, maxTokens }), diagnostics: planned.diagnostics };
+}
+
+/** What is wrong with prompts and options, found without loading the model; else the tokens of the prompts. */
+export function planGeneration(executable: Executable, tokenizer: Tokenizer | undefined, prompts: readonly Prompt[], options: GenerateOptions = {}): Outcome<Planned> {
   if (executable.causal === false) return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: 'it has no causal attention' })] };
   const rows = prompts.map((prompt) => tokensOf(prompt, tokenizer, options, executable.bos ?? tokenizer?.bos));
   const asked = options.maxTokens ?? defaultLength;
@@ -80,7 +94,7 @@ export function generate(session: Session, tokenizer: Tokenizer | undefined, pro
   const maxTokens = Math.min(asked, executable.context === undefined ? asked : executable.context - longest);
   const notes =
     maxTokens < asked && options.maxTokens !== undefined ? [diagnose('fewer-tokens', { tokens: maxTokens, asked, prompt: longest, context: executable.context ?? 0 })] : [];
-  return { ok: true, value: start(session, tokenizer, rows, { ...options, maxTokens }), diagnostics: notes };
+  return { ok: true, value: { rows, maxTokens }, diagnostics: notes };
 }
 
 function tokensOf(prompt: Prompt, tokenizer: Tokenizer | undefined, options: GenerateOptions, bos: number | undefined): readonly number[] {
@@ -88,14 +102,14 @@ function tokensOf(prompt: Prompt, tokenizer: Tokenizer | undefined, options: Gen
   return tokens.length === 0 && bos !== undefined ? [bos] : tokens;
 }
 
-function promptFaults(row: readonly number[], { context, vocabulary }: Session['executable']): readonly Diagnostic[] {
+function promptFaults(row: readonly number[], { context, vocabulary }: Executable): readonly Diagnostic[] {
   if (row.length === 0) return [diagnose('prompt-is-empty', {})];
   if (context !== undefined && row.length >= context) return [diagnose('prompt-too-long', { tokens: row.length, context })];
   const wrong = row.find((token) => token < 0 || !Number.isInteger(token) || (vocabulary !== undefined && token >= vocabulary));
   return wrong === undefined ? [] : [diagnose('token-out-of-range', { token: wrong, vocabulary: vocabulary ?? 'no such number' })];
 }
 
-function picksFaults(active: number | undefined, { active: picks }: Session['executable']): readonly Diagnostic[] {
+function picksFaults(active: number | undefined, { active: picks }: Executable): readonly Diagnostic[] {
   if (active === undefined) return [];
   if (!picks) return [diagnose('picks-not-asked', {})];
   return Number.isInteger(active) && active >= 1 && active <= picks.most
