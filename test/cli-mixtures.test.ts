@@ -95,6 +95,54 @@ describe('a compiled folder', () => {
   });
 });
 
+describe('experts that take tokens', () => {
+  const model = (router: string): string => `import { Embedding, Rotation, Attention } from "std/layers"
+import { ${router.split('(')[0]} } from "std/routers"
+
+dim B, S
+param D = 16
+
+model Chooses {
+  embed = Embedding(256, D)
+  turn  = Rotation(8, theta: 10_000.0)
+  attn  = Attention(D, heads: 2, kv_heads: 1, width: 8, rotation: turn)
+  ffn   = ${router}
+  forward(input_ids: i64[B, S]) -> logits: [B, S, 256] {
+    x = embed(input_ids)
+    h = x + attn(x)
+    return (h + ffn(h)) @ embed.table.T
+  }
+}
+`;
+  const chosen = [
+    'cannot be computed a step at a time: it picks among the rows of S\n   ╭─ models/std/routers.moe:169:9\n169│     t = top(s, c)\n   │         ^^^^^^^^^\n',
+    'cannot be computed a step at a time: it adds to any row of S\n   ╭─ models/std/routers.moe:170:12\n170│     return scatter_add(',
+  ];
+  const blended = [
+    'cannot be computed a step at a time: it normalises over the rows of S\n   ╭─ models/std/routers.moe:180:21\n180│     slots = reshape(softmax(s, axis: 1).T @ x, [B, E, p, D])\n   │                     ^^^^^^^^^^^^^^^^^^^\n',
+  ];
+
+  test.each([
+    ['ExpertChoice(D, H: 8, E: 4, c: 2)', chosen],
+    ['Soft(D, H: 8, E: 4, p: 2)', blended],
+  ])('%s is refused where a cache is asked for, and runs without', async (router, said) => {
+    writeFileSync(join(scratch, 'chooses.moe'), model(router));
+    expect((await call('check', 'chooses.moe')).code).toBe(0);
+    for (const words of [
+      ['run', 'chooses.moe', '--prompt', 'abc'],
+      ['compile', 'chooses.moe', '-o', 'chooses'],
+      ['compile', 'chooses.moe', '-o', 'chooses', '--target', 'portable'],
+    ]) {
+      const { code, out, err } = await call(...words);
+      expect([code, out, new Set(codes(err))]).toEqual([1, '', new Set(['cannot-step'])]);
+      for (const one of said) expect(err.replaceAll(/\S+(?=models\/std)/g, '')).toContain(one);
+      expect(err).toContain('= fix compute every token from the whole text: --no-cache\n');
+    }
+    expect(existsSync(join(scratch, 'chooses'))).toBe(false);
+    expect((await call('run', 'chooses.moe', '--prompt', 'abc', '--max-tokens', '2', '--no-cache')).code).toBe(0);
+  });
+});
+
 describe('moec inspect', () => {
   test('compares experts in a table, and all pairs as JSON', async () => {
     const { code, out } = await call('inspect', 'heads.moe', '--which', '0,3');

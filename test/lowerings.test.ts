@@ -27,6 +27,7 @@ const experts = {
   unlike: '[SwiGLU(D, H), SwiGLU(D, H), Mlp(D, H, act: Relu()), Identity(D), SwiGLU(D, 5)]',
   turned: 'Turned(D, H)',
   heads: 'Heads(D, 2, 4)',
+  apart: 'Apart(D, 2, 4)',
 } as const;
 
 const routers = {
@@ -97,6 +98,13 @@ layer Heads(D: int, G: int, W: int) {
     qs = rope(split_heads(x @ q, G), rotation())
     ks = rope(split_heads(x @ k, G), rotation())
     return merge_heads(attend(qs, ks, split_heads(x @ v, G), causal: true)) @ o
+  }
+}
+layer Apart(D: int, G: int, W: int) {
+  weight q, k, v: [D, G * W]
+  weight o: [G * W, D]
+  forward(x: [B, S, D]) -> [B, S, D] {
+    return merge_heads(attend(split_heads(x @ q, G), split_heads(x @ k, G), split_heads(x @ v, G), causal: true)) @ o
   }
 }
 param D = 8
@@ -185,7 +193,7 @@ test('every mixture takes what is asked for, but for the fused operator', async 
     expect(other.map(({ path }) => path)).toEqual([]);
   }
   const taken = (await choicesOf(single('fused'))).filter(({ many }) => many === 'fused').map(({ path }) => path.split('.')[0]);
-  const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'turned', 'heads'];
+  const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'turned', 'heads', 'apart'];
   expect(new Set(taken)).toEqual(new Set(pairs.filter(([expert, router]) => !open.includes(expert) && router !== 'alone').map(nameOf)));
 });
 

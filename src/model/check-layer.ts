@@ -5,6 +5,7 @@ import { relabel, symbol } from '../graph/dim.ts';
 import type { GivenArgument } from './arguments.ts';
 import { bindWeights } from './bind.ts';
 import { buildForward } from './build.ts';
+import { checkMixtures } from './check-mixtures.ts';
 import { type Context, fault, moduleEnv, openMark } from './context.ts';
 import { constantWord } from './formal-type.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
@@ -23,8 +24,9 @@ function checkLayer(context: Context, decl: LayerDecl, module: Module): void {
   const args = decl.formals.map((formal): GivenArgument => ({ name: formal.name, thing: anyOf(formal), span: formal.span, spelling: formal.name.text }));
   const made = instantiate(decl, module, args, moduleEnv(context, module), decl.name.span);
   if (made.kind === 'poison') return;
-  buildForward(context, made, new Map());
+  const skeleton = buildForward(context, made, new Map());
   bindWeights(context, made);
+  if (skeleton) checkMixtures(context, skeleton);
 }
 
 function anyOf({ name, type }: Formal): Thing {

@@ -2,6 +2,7 @@
 
 import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
+import type { Label } from '../diagnostics/diagnostic.ts';
 import { withDefaults } from '../graph/builder.ts';
 import { constant, type Dim, same, show } from '../graph/dim.ts';
 import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
@@ -12,7 +13,7 @@ import { type Env, fault } from './context.ts';
 import { type Build, join, newBuild } from './frame.ts';
 import { bodyOf } from './instantiate.ts';
 import { opNamed, tensorOperands } from './operator.ts';
-import { type LayerThing, type Mixture, poison, type TensorThing, type Thing, type WeightThing } from './thing.ts';
+import { type Instance, type LayerThing, type Mixture, poison, type TensorThing, type Thing, type WeightThing } from './thing.ts';
 
 /** The sum over the picked experts, as a node. */
 export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArgument[], place: string, span: Span): Thing {
@@ -32,8 +33,12 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
   const bodies = mixture.experts.map((run) => expertBody(env, mixture, run.layer, { args, tensors, names, place, span }, router));
   const [expert] = bodies;
   if (!expert || bodies.some((one) => !one)) return poison;
-  for (const other of bodies)
-    if (other && !sameResult(other.type, expert.type)) return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span });
+  const differs = bodies.findIndex((other) => other && !sameResult(other.type, expert.type));
+  const other = bodies[differs];
+  if (other) {
+    const returns = [declared(mixture.experts[0]?.layer, `returns ${spellType(expert.type)}`), declared(mixture.experts[differs]?.layer, `returns ${spellType(other.type)}`)];
+    return fault(env, 'experts-differ', { left: spellType(expert.type), right: spellType(other.type) }, { at: mixture.span, related: returns.flat() });
+  }
   if (!perToken(env, mixture, tensors[0]?.type, expert.type)) return poison;
   const lifted = bodies.flatMap((body, i) => [...(body?.build.weights.keys() ?? [])].map((weight) => stacked(frame.build, weight, mixture.experts[i]?.count ?? mixture.count)));
   const result = value(join(place, ''), expert.type);
@@ -55,11 +60,16 @@ export function applyMixture(env: Env, mixture: Mixture, args: readonly GivenArg
 function perToken(env: Env, mixture: Mixture, reads: TensorType | undefined, gives: TensorType): boolean {
   const tokens = reads?.dims.slice(0, -1) ?? [];
   if (tokens.every((size, i) => same(size, gives.dims[i] ?? -1))) return true;
-  const layer = mixture.experts[0]?.layer;
-  const result = layer?.kind === 'instance' ? bodyOf(layer.decl)?.forward.results[0] : undefined;
   const wanted = spellType({ dtype: gives.dtype, dims: tokens }).replace(']', ', …]');
-  fault(env, 'expert-gives-no-tokens', { found: spellType(gives), wanted }, { at: mixture.span, related: result ? [{ span: result.span, text: 'declared here' }] : [] });
+  fault(env, 'expert-gives-no-tokens', { found: spellType(gives), wanted }, { at: mixture.span, related: declared(mixture.experts[0]?.layer, 'declared here') });
   return false;
+}
+
+/** Where a layer declares what it returns: the result of that name, or its first. */
+function declared(layer: LayerThing | undefined, text: string, name?: string): readonly Label[] {
+  const results = layer?.kind === 'instance' ? (bodyOf(layer.decl)?.forward.results ?? []) : [];
+  const result = results.find((one) => one.name?.text === name) ?? results[0];
+  return result ? [{ span: result.span, text }] : [];
 }
 
 interface Applied {
@@ -98,7 +108,7 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
   const tensors = results.flatMap((one) => (one.kind === 'tensor' ? [one] : []));
   if (tensors.length !== names.length) return undefined;
   const experts = tensors[names.indexOf('experts')];
-  if (!experts || !checkRouting(env, applied, names, tensors, experts) || !picksAmong(env, mixture, build, experts, applied.span)) return undefined;
+  if (!experts || !checkRouting(env, router, applied, names, tensors, experts) || !picksAmong(env, mixture, build, experts, applied.span)) return undefined;
   const lead = (applied.tensors[0]?.type.dims.length ?? 1) - 1;
   const extras = new Map(
     names.flatMap((name, i) => {
@@ -118,7 +128,7 @@ function routerBody(env: Env, mixture: Mixture, applied: Applied): RouterBody | 
 }
 
 /** `experts` and `weights` have one entry for each token and slot. */
-function checkRouting(env: Env, { tensors: args, span }: Applied, names: readonly string[], results: readonly TensorThing[], experts: TensorThing): boolean {
+function checkRouting(env: Env, router: Instance, { tensors: args, span }: Applied, names: readonly string[], results: readonly TensorThing[], experts: TensorThing): boolean {
   const tokens = args[0]?.type.dims.slice(0, -1) ?? [];
   const slots = experts.type.dims.at(-1);
   const fits = (dims: readonly Dim[]): boolean => dims.length === tokens.length + 1 && tokens.every((size, i) => same(size, dims[i] ?? -1));
@@ -127,13 +137,18 @@ function checkRouting(env: Env, { tensors: args, span }: Applied, names: readonl
       env,
       'router-result-wrong',
       { name: 'experts', found: spellType(experts.type), expected: spellType({ dtype: 'i64', dims: [...tokens, slots ?? experts.type.dims[0] ?? tokens[0] ?? { terms: [] }] }) },
-      { at: span },
+      { at: span, related: declared(router, 'declared here', 'experts') },
     );
     return false;
   }
   const weights = results[names.indexOf('weights')];
   if (!weights || (weights.type.dtype === 'f32' && fits(weights.type.dims) && slots && same(weights.type.dims.at(-1) ?? -1, slots))) return true;
-  fault(env, 'router-result-wrong', { name: 'weights', found: spellType(weights.type), expected: spellType({ dtype: 'f32', dims: experts.type.dims }) }, { at: span });
+  fault(
+    env,
+    'router-result-wrong',
+    { name: 'weights', found: spellType(weights.type), expected: spellType({ dtype: 'f32', dims: experts.type.dims }) },
+    { at: span, related: declared(router, 'declared here', 'weights') },
+  );
   return false;
 }
 

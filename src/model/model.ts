@@ -12,6 +12,7 @@ import { boundSource, randomSource, unreadTensors } from './bound-source.ts';
 import { buildForward, finishGraph, type Skeleton } from './build.ts';
 import { type Chain, chainOf, weightsNamed } from './chain.ts';
 import { checkUnreached, warnUnused } from './check-layer.ts';
+import { checkMixtures } from './check-mixtures.ts';
 import { chooseModel } from './choose-model.ts';
 import { unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
@@ -126,6 +127,7 @@ function makeModel(context: Context, decl: ModelDecl, module: Module): Made | un
   if (made.kind === 'poison') return undefined;
   const placement = placeWeights(made);
   const skeleton = buildForward(context, made, placement.paths);
+  if (skeleton && !failed(context)) checkMixtures(context, skeleton);
   return { instance: made, placement, ...(skeleton ? { skeleton } : {}) };
 }
 

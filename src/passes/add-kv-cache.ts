@@ -22,7 +22,8 @@ export const addKvCache: Pass = {
     const rows = steppedDim(causal, report);
     if (rows === undefined) return graph;
     const faults = whole.nodes.flatMap((node) => faultOf(node, rows));
-    faults.forEach(report);
+    const last = faults.length - 1;
+    faults.forEach((one, i) => void report(i === last && one.fixes.length === 0 ? { ...one, fixes: [uncached] } : one));
     if (faults.length > 0) return graph;
     const step = stepOrFault(whole, rows, report);
     return step ? removeDead(options['last'] === true ? lastRow(step, rows) : step) : graph;
@@ -50,6 +51,9 @@ function steppedDim(causal: readonly Node[], report: (diagnostic: Diagnostic) =>
   );
   return undefined;
 }
+
+/** What is left for a model whose rows depend on later ones. */
+const uncached = { text: 'compute every token from the whole text: --no-cache' };
 
 const nameOf = (node: Node): string => node.outputs[0]?.name ?? node.op.name;
 

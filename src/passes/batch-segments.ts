@@ -33,7 +33,7 @@ function expand(node: Node, build: GraphBuilder, weights: ExpertWeights): Value 
   const [result] = node.outputs;
   if (!experts || !result?.type) throw new Bug('a segment without experts');
   const inSlots = !summed || slotted.includes(1);
-  const shares = sharesOf(build, node, experts, summed ? weighting : undefined, inSlots);
+  const shares = sharesOf(build, experts, summed ? weighting : undefined, Number(node.attrs['n']), inSlots, result.name);
   let total: Value | undefined;
   let [at, from] = [rows, 0];
   for (const [i, name] of expertNames(node.bodies ?? {}).entries()) {
@@ -57,9 +57,8 @@ function expand(node: Node, build: GraphBuilder, weights: ExpertWeights): Value 
 }
 
 /** For each expert the weight of every token: [tokens.., 1], or [k, tokens.., 1] where slots stay apart. */
-function sharesOf(build: GraphBuilder, { attrs, outputs }: Node, experts: Value, weighting: Value | undefined, inSlots: boolean): readonly Value[] {
-  const n = Number(attrs['n']);
-  const name = `${outputs[0]?.name}.shares`;
+export function sharesOf(build: GraphBuilder, experts: Value, weighting: Value | undefined, n: number, inSlots: boolean, path: string): readonly Value[] {
+  const name = `${path}.shares`;
   const picked = build.one(one_hot, [experts], { n: dim(n) }, name);
   const weighted = weighting ? build.one(mul, [picked, build.one(unsqueeze, [weighting], { axis: -1 })], {}, name) : picked;
   const rank = experts.type?.dims.length ?? 1;
@@ -69,7 +68,7 @@ function sharesOf(build: GraphBuilder, { attrs, outputs }: Node, experts: Value,
 }
 
 /** The share with as many axes as the result of an expert has. */
-function wide(build: GraphBuilder, share: Value, y: Value): Value {
+export function wide(build: GraphBuilder, share: Value, y: Value): Value {
   const missing = (y.type?.dims.length ?? 0) - (share.type?.dims.length ?? 0);
   return Array.from({ length: Math.max(0, missing) }).reduce<Value>((one) => build.one(unsqueeze, [one], { axis: -1 }), share);
 }

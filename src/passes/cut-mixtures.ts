@@ -1,41 +1,55 @@
 /** Cuts mixtures into segments: what depends on shared weights alone goes to the graph around, what is per token and per expert becomes segments, what stands between them runs once with an axis of slots. */
 
+import type { Span } from '../../grammar/span.ts';
 import { Bug } from '../diagnostics/bug.ts';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import { constant, type Dim, dim } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
 import type { Graph, Node, Unit, Value } from '../graph/graph.ts';
-import { rewrite } from '../graph/rewrite.ts';
+import { rewriteNodes } from '../graph/rewrite.ts';
 import { mul } from '../ops/elementwise.ts';
 import { sum } from '../ops/reduce.ts';
 import { expertNames } from '../ops/routing.ts';
 import { permute, unsqueeze } from '../ops/shape.ts';
 import { emitSegments, type Routing } from './emit-segments.ts';
+import { everyExpert, readsAllTokens } from './every-expert.ts';
+import { type ExpertWeights, expertWeights } from './expert-weights.ts';
 import type { Pass, PassContext } from './pass.ts';
 import { type Expert, expertOf, inSlots, NotPerToken, stagesOf } from './segments.ts';
 
 /** The graph with every mixture cut. What cannot be cut is reported and stays. */
 export function cutMixtures(graph: Graph, report: PassContext['report']): Graph {
-  return rewrite(graph, (node, build) => {
+  const weights = expertWeights(graph);
+  const { build: rebuilt, of } = rewriteNodes(graph, (node, build) => {
     if (node.op.name !== 'mixture') return undefined;
     try {
-      return [cut(node, build)];
+      return [cut(node, build, weights)];
     } catch (fault) {
       if (!(fault instanceof NotPerToken)) throw fault;
+      const { span } = fault.node;
       report(
         diagnose(
           'expert-not-per-token',
           { name: node.outputs[0]?.name ?? 'mixture', why: fault.message },
-          (fault.node.span ?? node.span) ? { at: fault.node.span ?? (node.span as NonNullable<Node['span']>) } : {},
+          { ...at(span ?? node.span), related: span && node.span ? [{ span: node.span, text: 'of the mixture that is applied here' }] : [] },
         ),
       );
       return undefined;
     }
   });
+  return rebuilt.finish({
+    name: graph.name,
+    ...(graph.doc === undefined ? {} : { doc: graph.doc }),
+    inputs: graph.inputs.map(of),
+    outputs: graph.outputs.map(({ name, value }) => ({ name, value: of(value) })),
+    weights: [...graph.weights, ...weights.made()],
+  });
 }
 
-function cut(node: Node, build: GraphBuilder): Value {
+const at = (span: Span | undefined): { readonly at?: Span } => (span ? { at: span } : {});
+
+function cut(node: Node, build: GraphBuilder, weights: ExpertWeights): Value {
   const { router } = node.bodies ?? {};
   const given = (node.attrs['names'] as readonly string[]).length;
   const [result] = node.outputs;
@@ -55,6 +69,7 @@ function cut(node: Node, build: GraphBuilder): Value {
   const made = expertsOf(node, names, args, routed, routing, build);
   const [only] = made;
   if (!only) throw new Bug('a mixture without experts');
+  if (made.every(readsAllTokens)) return everyExpert(build, made, routing, weights, result.name);
   const stages = made.map((one) => stagesOf(one, routing.lead));
   const whole = stages.every((one) => one.length === 1 && one[0]?.kind === 'rows');
   if (made.length > 1 && !whole) throw new NotPerToken(node, 'experts of different kinds must treat each token on its own');

@@ -115,6 +115,13 @@ const rowTable =
   ({ inputs }, rows) =>
     isRow(dims(inputs[port]).at(axis), rows) ? `it looks up rows of ${rows.name}` : undefined;
 
+/** Rows may be added back where other axes are counted, as the rows of each text apart. */
+const scatter: Check = ({ inputs, outputs, attrs }, rows) => {
+  if (rows.touches(size(attrs['n']))) return `it adds to any row of ${rows.name}`;
+  const added = dims(inputs[1]).slice(dims(outputs[0]).length - 2, -1);
+  return added.some((one) => isRow(one, rows)) ? `it adds up the rows of ${rows.name}` : undefined;
+};
+
 /** Every op that may stand in a step. An op that is not here may not: a new one is refused until somebody has thought about it. */
 const checks: Readonly<Record<string, Check>> = {
   ...Object.fromEntries([...elementwise].map((name) => [name, free])),
@@ -149,6 +156,7 @@ const checks: Readonly<Record<string, Check>> = {
   take: lastAxis('picks among'),
   gather: rowTable(0, 0),
   rows: rowTable(0, -2),
+  scatter_add: scatter,
   matmul,
   attend,
   range: counted,

@@ -28,8 +28,8 @@ here has no place for the batch axis. One prompt at a time, or prompts of equal 
   'expert-not-per-token': {
     severity: 'error',
     message: text`the experts of ${'name'} cannot run for picked tokens alone: ${'why'}`,
-    explanation: `Only the experts that were picked for a token run, on that token. What an expert does with its own weights must therefore treat each token on its own. What mixes tokens, such as attention, may stand between, over what all experts share.
-wrong: \`weight k: [D, W]\` in an attention expert, read by every token's query
-right: \`shared weight k: [D, W]\``,
+    explanation: `Only the experts that were picked for a token run, on that token. What an expert does with its own weights must therefore treat each token on its own. What mixes tokens may stand between, over what all experts share.
+wrong: \`h - mean(h, axis: 1, keep: true)\` in an expert, with h: [B, S, H] by weights of its own
+right: \`h - mean(h, axis: -1, keep: true)\`, or the mean taken before the mixture`,
   },
 } as const;
