@@ -4,8 +4,9 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { balancedKmeans } from '../../src/passes/emergent/balanced-kmeans.ts';
 import { contiguous, random } from '../../src/passes/emergent/controls.ts';
 import { groupingOf } from '../../src/passes/emergent/grouping.ts';
+import { lossesWithout } from '../../src/passes/emergent/losses.ts';
 import { type Matrix, matrix, rowsNormalised, squaredNorms, transposed } from '../../src/passes/emergent/matrix.ts';
-import { meanKeys, outputLengths, outputMass, representatives } from '../../src/passes/emergent/scores.ts';
+import { meanKeys, outputMass, representatives } from '../../src/passes/emergent/scores.ts';
 import { portableCompute } from '../running.ts';
 
 const compute = portableCompute();
@@ -56,7 +57,23 @@ test('shared neurons enter no score', async () => {
     [8, 8],
   ]);
   near(outputMass(h, squaredNorms(down).map(Math.sqrt), grouping).data, [8, 2, 1, 4], 6);
-  near((await outputLengths(h, down, grouping, compute)).data, [Math.hypot(6, 4), 2, 1, 4], 5);
+  const x = of([[2], [-1]]);
+  near((await lossesWithout(x, h, down, grouping, undefined, compute)).data, [Math.hypot(6, 4), 2, 1, 4], 5);
+  const repair = {
+    means: of([
+      [1, 1],
+      [0, -5],
+    ]),
+    project: of([[0.5, 0]]),
+    expand: of([
+      [1, 0],
+      [9, 9],
+      [0, 2],
+      [9, 9],
+    ]),
+  };
+  // Outputs [6, 4], [0, -2], [-1, 0], [0, 4]; stand-ins [2, 1], [0, -3], [0.5, 1], [0, -6].
+  near((await lossesWithout(x, h, down, grouping, repair, compute)).data, [5, 1, Math.hypot(1.5, 1), 10], 5);
 });
 
 test('controls have equal experts; contiguous in order, random by its seed', () => {

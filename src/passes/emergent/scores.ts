@@ -1,8 +1,7 @@
 /** What a router scores experts by, from the weights or from the hidden values of a calibration text. */
 
-import type { Compute } from '../../graph/compute.ts';
-import { type Grouping, neuronsOf } from './grouping.ts';
-import { type Matrix, matrix, pickColumns, pickRows, row, squaredNorms } from './matrix.ts';
+import type { Grouping } from './grouping.ts';
+import { type Matrix, matrix, row } from './matrix.ts';
 
 /** EMoE's gate: the mean of the keys of each expert as they are, not normalised. Keys [F, D] → [experts, D]. */
 export function meanKeys(keys: Matrix, grouping: Grouping): Matrix {
@@ -51,15 +50,4 @@ export function outputMass(h: Matrix, lengths: Float64Array, { experts, labels }
     mass.data.set(sums, t * experts);
   }
   return mass;
-}
-
-/** The length ‖Σ hᵢ vᵢ‖ of each expert's output for hidden values h [T, F] and down [F, D]: [T, experts]. As many products as a dense feed-forward has. */
-export async function outputLengths(h: Matrix, down: Matrix, grouping: Grouping, compute: Compute): Promise<Matrix> {
-  const lengths = matrix(h.rows, grouping.experts);
-  for (let expert = 0; expert < grouping.experts; expert++) {
-    const neurons = neuronsOf(grouping, expert);
-    const outputs = await compute.product(pickColumns(h, neurons), pickRows(down, neurons));
-    for (const [t, squared] of squaredNorms(outputs).entries()) lengths.data[t * grouping.experts + expert] = Math.sqrt(squared);
-  }
-  return lengths;
 }
