@@ -4,10 +4,10 @@ import { afterAll, expect, test } from 'vitest';
 import { Bug } from '../../src/diagnostics/bug.ts';
 import { matrix } from '../../src/passes/emergent/matrix.ts';
 import { fitMembership, picksOf } from '../../src/passes/emergent/membership.ts';
+import { graphCompute } from '../../src/run/graph-compute.ts';
 import { randomNumbers } from '../../src/weights/random.ts';
-import { portableCompute } from '../running.ts';
 
-const compute = portableCompute();
+const compute = graphCompute(undefined, { threads: 1 });
 afterAll(() => compute.close());
 
 test('the k largest are picked, of equals the first', () => {

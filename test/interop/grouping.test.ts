@@ -16,6 +16,7 @@ import { fitMembership } from '../../src/passes/emergent/membership.ts';
 import { addProfile, cosineHidden, rates } from '../../src/passes/emergent/profile.ts';
 import { lowRankRepair } from '../../src/passes/emergent/repair.ts';
 import { addMoments, fitRidge, type Moments } from '../../src/passes/emergent/ridge.ts';
+import { graphCompute } from '../../src/run/graph-compute.ts';
 import { openCheckpoint } from '../../src/weights/open.ts';
 import { randomNumbers } from '../../src/weights/random.ts';
 import { sourceArray } from '../../src/weights/source.ts';
@@ -27,9 +28,11 @@ const python = process.env['MOEC_PYTHON'] ?? 'python3';
 const script = fileURLToPath(new URL('grouping.py', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'moec-grouping-'));
 const compute = portableCompute();
+const graphs = graphCompute(undefined, { threads: 1 });
 afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
   await compute.close();
+  await graphs.close();
 });
 
 /** What Python makes of these matrices. */
@@ -129,7 +132,7 @@ test.each([1e-2, 1e-3])('membership at penalty %d: 40 steps come within 1 percen
     numbers('losses', 500, 8).data.map((one, i) => Math.abs(one + 2 * (features.data[Math.floor(i / 8) * 30 + (i % 8)] ?? 0) - 2 * (i % 3))),
   );
   const options = { picks: 3, penalty };
-  const { weights, intercept } = await fitMembership(features, losses, { ...options, steps: 40 }, compute);
+  const { weights, intercept } = await fitMembership(features, losses, { ...options, steps: 40 }, graphs);
   const found = ask<{ start: number; theirs: number; ours: number }>('membership', { features, losses, weights, intercept: matrix(1, 8, intercept) }, options);
   expect(found.theirs).toBeLessThan(0.8 * found.start);
   expect(found.ours).toBeGreaterThan(found.theirs * (1 - 1e-6));

@@ -1,9 +1,18 @@
 /** Scores fitted to the choice itself: is this expert among the k of this token that would be missed most? Weighted by what a wrong answer costs. */
 
 import { Bug } from '../../diagnostics/bug.ts';
+import { graphBuilder } from '../../graph/builder.ts';
 import type { Compute } from '../../graph/compute.ts';
+import { type Graph, type Value, value, type Weight } from '../../graph/graph.ts';
+import { type NdArray, ndArray } from '../../graph/nd-array.ts';
+import { tensor } from '../../graph/type.ts';
+import { sigmoid } from '../../ops/activations.ts';
+import { mul, sub } from '../../ops/elementwise.ts';
+import { matmul } from '../../ops/matmul.ts';
+import { transpose } from '../../ops/shape.ts';
 import { solveFactorised } from './cholesky.ts';
-import { type Matrix, matrix, row, transposed } from './matrix.ts';
+import { literal } from './hidden.ts';
+import { type Matrix, matrix, row } from './matrix.ts';
 import { addMoments, centred, type Fit, penalised } from './ridge.ts';
 
 /** How membership is fitted. */
@@ -18,70 +27,78 @@ export interface MembershipOptions {
 /** Costs above so many times their mean count no more than that. */
 const mostCost = 4;
 
-/** What each token wants of each expert: [T · E]. */
+/** What each token wants of each expert, [T, E]. */
 interface Wanted {
   /** 1 for the experts to pick. */
-  readonly picked: Float32Array;
+  readonly picked: NdArray;
   /** What it costs to be wrong, 1 on average where none is cut off. */
-  readonly costs: Float32Array;
+  readonly costs: NdArray;
 }
 
 /**
  * Logistic regression from features [T, P] to whether a token's loss [T, E] without an expert is among its k largest. The cost of
  * an error is how far loss² lies from the middle between the k-th and the next loss², so that experts that matter little either way weigh
  * little: minimises the mean of cost · log-loss + λ / 8 · ‖W‖². Accelerated gradient steps (Nesterov 1983), preconditioned by the
- * covariance of the features, which bounds the curvature where costs stay below half of the most. Two products a step.
+ * covariance of the features, which bounds the curvature where costs stay below half of the most. Two products [T, P] a step.
  */
 export async function fitMembership(features: Matrix, losses: Matrix, { picks, penalty, steps }: MembershipOptions, compute: Compute): Promise<Fit> {
   const [t, p, e] = [features.rows, features.columns, losses.columns];
   if (losses.rows !== t || t === 0) throw new Bug('features and losses do not fit together');
   const { featureMeans, gram } = centred(await addMoments(undefined, features, losses, compute));
-  const phi = matrix(t, p, features.data.slice());
-  for (let i = 0; i < t; i++) for (let j = 0; j < p; j++) phi.data[i * p + j] = (phi.data[i * p + j] as number) - (featureMeans[j] as number);
-  const turned = transposed(phi);
   const ridge = (penalty * meanDiagonal(gram, p)) / 4;
   const l = penalised(
     gram.map((one) => (one * mostCost) / 8),
     p,
     (penalty * 2) / mostCost,
   );
-  const wanted = wantedOf(losses, picks);
-
-  let [weights, bias] = [new Float64Array(p * e), new Float64Array(e)];
-  let [ahead, aheadBias] = [weights, bias];
+  const pull = pullGraph(withOnes(features, featureMeans), wantedOf(losses, picks));
+  // The last row is the bias.
+  let weights = new Float64Array((p + 1) * e);
+  let ahead = weights;
   for (let step = 0; step < steps; step++) {
-    const scores = await compute.product(phi, matrix(p, e, Float32Array.from(ahead)));
-    const { pull, sums } = pullOf(scores, aheadBias, wanted);
-    const gradient = Float64Array.from((await compute.product(turned, pull)).data);
-    for (let i = 0; i < gradient.length; i++) gradient[i] = (gradient[i] as number) / t - ridge * (ahead[i] as number);
-    solveFactorised(l, p, gradient, e);
-    const next = ahead.map((one, i) => one + (gradient[i] as number));
-    const nextBias = aheadBias.map((one, j) => one + (sums[j] as number) / t / (mostCost / 8));
-    const momentum = step / (step + 3);
-    ahead = next.map((one, i) => one + momentum * (one - (weights[i] as number)));
-    aheadBias = nextBias.map((one, j) => one + momentum * (one - (bias[j] as number)));
-    [weights, bias] = [next, nextBias];
+    const { gradient } = await compute.run(pull, { weights: ndArray([p + 1, e], ahead) });
+    if (!gradient) throw new Bug('a step without a gradient');
+    const move = gradient.data.map((one, i) => one / t - (i < p * e ? ridge * (ahead[i] as number) : 0));
+    solveFactorised(l, p, move.subarray(0, p * e), e);
+    for (let i = p * e; i < move.length; i++) move[i] = (move[i] as number) / (mostCost / 8);
+    const next = ahead.map((one, i) => one + (move[i] as number));
+    const [last, momentum] = [weights, step / (step + 3)];
+    ahead = next.map((one, i) => one + momentum * (one - (last[i] as number)));
+    weights = next;
   }
-  for (let i = 0; i < p; i++) for (let j = 0; j < e; j++) bias[j] = (bias[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
-  return { weights: matrix(p, e, Float32Array.from(weights)), intercept: Float32Array.from(bias) };
+  await compute.release(pull);
+  const intercept = weights.slice(p * e);
+  for (let i = 0; i < p; i++) for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
+  return { weights: matrix(p, e, Float32Array.from(weights.subarray(0, p * e))), intercept: Float32Array.from(intercept) };
 }
 
-/** What pulls scores up, cost · (wanted − σ(score)), [T, E], and its sums over tokens. */
-function pullOf(scores: Matrix, bias: Float64Array, { picked, costs }: Wanted): { readonly pull: Matrix; readonly sums: Float64Array } {
-  const e = scores.columns;
-  const sums = new Float64Array(e);
-  const pull = matrix(scores.rows, e);
-  for (let i = 0; i < pull.data.length; i++) {
-    const sigmoid = 1 / (1 + Math.exp(-((scores.data[i] as number) + (bias[i % e] as number))));
-    const one = (costs[i] as number) * ((picked[i] as number) - sigmoid);
-    pull.data[i] = one;
-    sums[i % e] = (sums[i % e] as number) + one;
-  }
-  return { pull, sums };
+/** Features less their means, and a column of ones: [T, P + 1]. */
+function withOnes(features: Matrix, means: Float64Array): NdArray {
+  const { rows: t, columns: p } = features;
+  const all = new Float64Array(t * (p + 1)).fill(1);
+  for (let i = 0; i < t; i++) for (let j = 0; j < p; j++) all[i * (p + 1) + j] = (features.data[i * p + j] as number) - (means[j] as number);
+  return ndArray([t, p + 1], all);
+}
+
+/** weights [P + 1, E] → φᵀ·(costs ⊙ (picked − σ(φ·weights))), which pulls them to less loss: [P + 1, E]. The features lie in the graph, so that no step copies them. */
+function pullGraph(phi: NdArray, { picked, costs }: Wanted): Graph {
+  const build = graphBuilder();
+  const declared: Weight[] = [];
+  const declare = (name: string, array: NdArray): Value => {
+    const held = value(name, tensor('f32', array.dims));
+    declared.push({ value: held, path: name, source: literal(array), storage: 'constant' });
+    return held;
+  };
+  const features = declare('features', phi);
+  const weights = value('weights', tensor('f32', [phi.dims[1] ?? 0, picked.dims[1] ?? 0]));
+  const guess = build.one(sigmoid, [build.one(matmul, [features, weights], {}, 'scores')], {}, 'guess');
+  const wrong = build.one(mul, [declare('costs', costs), build.one(sub, [declare('picked', picked), guess], {}, 'wrong')], {}, 'pull');
+  const gradient = build.one(matmul, [build.one(transpose, [features], {}, 'turned'), wrong], {}, 'gradient');
+  return build.finish({ name: 'membership', inputs: [weights], outputs: [{ name: 'gradient', value: gradient }], weights: declared });
 }
 
 function wantedOf(losses: Matrix, picks: number): Wanted {
-  const picked = picksOf(losses, picks).data;
+  const dims = [losses.rows, losses.columns];
   const costs = new Float64Array(losses.data.length);
   for (let t = 0; t < losses.rows; t++) {
     const line = row(losses, t);
@@ -91,7 +108,13 @@ function wantedOf(losses: Matrix, picks: number): Wanted {
   }
   const mean = costs.reduce((sum, one) => sum + one, 0) / costs.length;
   // Where every expert is missed alike there is nothing to choose, and all costs are 0.
-  return { picked, costs: Float32Array.from(costs, (one) => (mean > 0 ? Math.min(mostCost, one / mean) : 0)) };
+  return {
+    picked: ndArray(dims, Float64Array.from(picksOf(losses, picks).data)),
+    costs: ndArray(
+      dims,
+      costs.map((one) => (mean > 0 ? Math.min(mostCost, one / mean) : 0)),
+    ),
+  };
 }
 
 /** 1 for the k largest scores of every token, 0 for the others; of equals those with the lower index, as TopK does. [T, E] */
