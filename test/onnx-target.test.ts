@@ -15,6 +15,7 @@ import { exportModel } from '../src/onnx/export.ts';
 import { attributeTypes, type GraphProto, type ModelProto, type TensorProto } from '../src/onnx/messages.ts';
 import { decodeModel, encodeModel } from '../src/onnx/wire.ts';
 import { ops } from '../src/ops/index.ts';
+import { filesOf, planCompile } from '../src/run/compile.ts';
 import { modelOfOnnx } from '../src/run/find-onnx.ts';
 import { lowerModel } from '../src/targets/pipeline.ts';
 import { toBytes } from '../src/weights/elements.ts';
@@ -268,6 +269,11 @@ const refusals: Readonly<Record<string, readonly [ModelProto | Uint8Array, Reado
   'data above the folder': [plain({ initializer: [afar('w', [10, 10], '../w.bin', 0)] }), {}, 'outside the model'],
   'data at an absolute path': [plain({ initializer: [afar('w', [10, 10], '/etc/passwd', 0)] }), {}, 'outside the model'],
   'a tensor of more numbers than there are': [plain({ initializer: [{ ...tensor('w', [10, 10], []), dims: [2 ** 20, 2 ** 20] }] }), {}, '`w` has 0 bytes and needs'],
+  'a function that calls itself': [
+    plain({}, { functions: [{ name: 'F', domain: 'mine', input: ['x'], output: ['y'], node: [node('F', ['x'], ['y'], { domain: 'mine' })] }] }),
+    {},
+    'error[onnx-not-understood]: old.onnx cannot be read as a graph: the function F calls itself',
+  ],
   'an input that is a list': [plain({ input: [info('x', 2, 10), { name: 'list', type: sequence }] }), {}, 'its input `list` is no tensor that moec knows'],
   'a device that needs every op': [plain(), {}, 'error[target-needs-ops]: the target webgpu takes ops that moec knows; MatMul is one it only carries', ['--target', 'webgpu']],
   'a model to write beside': [plain(), {}, 'error[in-place-needs-checkpoint]: --in-place', ['--in-place']],
@@ -281,6 +287,35 @@ test.each(Object.entries(refusals))('%s is refused, and nothing is left', async 
   expect(called).toMatchObject({ code: 1, out: '', err: expect.stringContaining(says) });
   expect(called.err).not.toMatch(/\n\s+at .*:\d+|^fault:|undefined|\[object/m);
   expect(readdirSync(at, { recursive: true }).sort()).toEqual(there);
+});
+
+test('a damaged model is refused or another model, and never a fault', async () => {
+  const whole = encodeModel(rich);
+  const at = folder(whole, farData);
+  let [random, refused, planned] = [7, 0, 0];
+  const draw = (below: number): number => {
+    random = (Math.imul(random, 1_103_515_245) + 12_345) & 0x7fff_ffff;
+    return Math.floor((random / 2 ** 31) * below);
+  };
+  for (let round = 0; round < 120; round++) {
+    const bytes = Uint8Array.from(whole);
+    // Names and numbers alike: most of the file are numbers, so half of the hits are aimed behind them.
+    for (let hit = 0; hit <= draw(3); hit++) bytes[draw(2) === 0 ? draw(bytes.length) : bytes.length - 1 - draw(900)] = draw(256);
+    writeFileSync(join(at, 'old.onnx'), bytes);
+    const found = modelOfOnnx(join(at, 'old.onnx'));
+    if (!found.ok) {
+      refused++;
+      continue;
+    }
+    for (const target of ['ort', 'portable'] as const) {
+      const settings = { target: targetOf(target), whole: false, generate: false, placing: 'written', version: 'test' } as const;
+      const plan = await planCompile(found.value, settings);
+      if (plan.ok && filesOf(plan.value).ok) planned++;
+    }
+    found.value.checkpoint?.close();
+  }
+  expect(refused).toBeGreaterThan(10);
+  expect(planned).toBeGreaterThan(10);
 });
 
 test('what is named .onnx and is no file is told', async () => {

@@ -2,6 +2,7 @@
 
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { graphBuilder } from '../graph/builder.ts';
+import { foreign } from '../graph/foreign.ts';
 import type { Graph } from '../graph/graph.ts';
 import { attrOf, typedAttribute } from './attributes.ts';
 import type { ExportOptions } from './export.ts';
@@ -60,6 +61,7 @@ function read(model: ModelProto, gathered: Gathered): Imported {
   const { '': opset = 1, ...domains } = versions;
   const graph = readGraph(model.graph, gathered, undefined);
   const functions = (model.functions ?? []).map((fn) => readFunction(fn, gathered));
+  refuseCircles(functions);
   const { irVersion, opsetImport, graph: _, functions: __, ...rest } = model;
   return {
     graph,
@@ -70,6 +72,22 @@ function read(model: ModelProto, gathered: Gathered): Imported {
     tensors: [...gathered.stored.values()],
     extras: { model: rest, graphs: gathered.graphs, nodes: gathered.nodes, values: gathered.values, tensors: gathered.tensors },
   };
+}
+
+/** Functions end somewhere: one that calls itself, or is called by what it calls, computes nothing. */
+function refuseCircles(functions: readonly FunctionGraph[]): void {
+  const byOp = new Map(functions.map((fn) => [foreign(fn.name, fn.domain), fn]));
+  const done = new Set<FunctionGraph>();
+  const visit = (graph: Graph, inside: ReadonlySet<FunctionGraph>): void => {
+    for (const { op, bodies } of graph.nodes) {
+      const callee = byOp.get(op);
+      if (callee && inside.has(callee)) throw new Refusal(`the function ${callee.name} calls itself`);
+      if (callee && !done.has(callee)) visit(callee.graph, new Set([...inside, callee]));
+      if (callee) done.add(callee);
+      for (const body of Object.values(bodies ?? {})) visit(body, inside);
+    }
+  };
+  for (const fn of functions) visit(fn.graph, new Set([fn]));
 }
 
 function versionsOf(list: readonly OperatorSetIdProto[]): Readonly<Record<string, number>> {
