@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { constant } from '../src/graph/dim.ts';
 import { account } from '../src/inspect/account.ts';
 import { bareProducts } from '../src/passes/bare-products.ts';
-import { median, middleOf } from '../src/run/bench.ts';
+import { median, middleOf, quotientsOf } from '../src/run/bench.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
 import { valuesIn } from '../src/run/instrument.ts';
 import { prepare } from '../src/run/prepare.ts';
@@ -71,7 +71,9 @@ describe('rounds', () => {
   it('are put together by the median of each figure', () => {
     expect(median([5, 1, 3])).toBe(3);
     const round = (load: number, prefill: number, decode: number) => ({ load, speeds: [{ context: 8, prefill, decode }] });
-    expect(middleOf([round(1, 30, 2), round(3, 10, 9), round(2, 20, 4)])).toEqual(round(2, 20, 4));
+    expect(middleOf([round(1, 30, 2), round(3, 10, 9), round(2, 20, 4)])).toEqual([2, 20, 4]);
+    // Each round has its own quotient: a slow one spoils none.
+    expect(quotientsOf([round(1, 30, 2), round(9, 3, 1), round(2, 20, 4)], [round(1, 15, 1), round(9, 1.5, 0.5), round(1, 10, 1)])).toEqual([1, 2, 2]);
   });
 });
 
@@ -105,12 +107,13 @@ describe('moec bench', () => {
     const { models, diagnostics, threads } = JSON.parse(out);
     expect([code, threads, diagnostics.map((one: { code: string }) => one.code)]).toEqual([0, 1, ['no-bound']]);
     const round = { load: expect.any(Number), speeds: [{ context: 8, prefill: expect.any(Number), decode: expect.any(Number) }] };
-    expect(models).toEqual([{ name: join(scratch, 'compiled'), ...round, rounds: [round, round] }]);
+    const medians = { load: expect.any(Number), 'read 8': expect.any(Number), 'write at 8': expect.any(Number) };
+    expect(models).toEqual([{ name: join(scratch, 'compiled'), medians, rounds: [round, round] }]);
   }, 60_000);
 
   it('only reads where a model does not continue', async () => {
     const { out } = await moec(['bench', 'models/tiny.moe', ...quick, '--no-cache', '--no-bound', '--json']);
-    expect(JSON.parse(out).models[0].speeds).toEqual([{ context: 8, prefill: expect.any(Number) }]);
+    expect(JSON.parse(out).models[0].medians).toEqual({ load: expect.any(Number), 'read 8': expect.any(Number) });
   }, 60_000);
 
   it.each<readonly [string, readonly string[], number, string]>([

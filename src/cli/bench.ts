@@ -29,7 +29,8 @@ interface BenchOptions extends ReadyOptions {
 const details = `
 Each model runs in a process of its own, in turn with the others, as many rounds as asked for, and
 the median of the rounds is given. A process loads the model, then for each context reads that many
-tokens and writes --steps more, after a warm-up; a model that does not continue texts only reads.
+tokens and writes --steps more, after a warm-up and again where that was quick, the least time
+counting; a model that does not continue texts only reads. Quotients are taken round by round.
 The bound is the same weights through bare products: for each token, every matrix that it meets
 once, an expert's where it is picked, and nothing else; the share of it is what a model reaches.`;
 
@@ -112,17 +113,15 @@ async function act(terminal: Terminal, paths: readonly string[], options: BenchO
   }
 }
 
-/** Every contender once a round, in turn. */
+/** Every contender once a round, in turn, and the other way round in the next. */
 async function runRounds(terminal: Terminal, entries: readonly Entry[], folder: string, options: BenchOptions): Promise<void> {
   const bar = progress(terminal, 'timing', options);
-  const total = options.rounds * entries.length;
   try {
-    for (let done = 0; done < total; done++) {
-      const at = done % entries.length;
-      const entry = entries[at];
-      bar.at(done, total);
-      if (entry) entry.rounds.push(await roundOf(entry.job, folder, `contender-${at}`, terminal.signal));
-    }
+    for (let round = 0; round < options.rounds; round++)
+      for (const [turn, entry] of (round % 2 === 0 ? entries : [...entries].reverse()).entries()) {
+        bar.at(round * entries.length + turn, options.rounds * entries.length);
+        entry.rounds.push(await roundOf(entry.job, folder, `contender-${entries.indexOf(entry)}`, terminal.signal));
+      }
   } finally {
     bar.end();
   }
@@ -193,42 +192,40 @@ async function boundJob(
   return { kind: 'products', graphs: ready, provider, threads, contexts, steps };
 }
 
-/** One line of figures: seconds to load, then tokens a second, read and written, context by context. */
-function figuresOf({ load, speeds }: Round): readonly number[] {
-  return [load, ...speeds.flatMap(({ prefill, decode }) => [prefill, ...(decode === undefined ? [] : [decode])])];
-}
-
 async function say(terminal: Terminal, paths: readonly string[], entries: readonly Entry[], notes: readonly Diagnostic[], options: BenchOptions): Promise<ExitCode> {
-  const { middleOf } = await import('../run/bench.ts');
-  const middles = entries.map(({ rounds }) => middleOf(rounds));
-  const [first] = middles;
-  const boundOf = (model: number): Round | undefined => middles[entries.findIndex(({ boundOf: of }) => of === paths.indexOf(paths[model] ?? ''))];
-  const quotients = (a: Round, b: Round): readonly number[] => figuresOf(a).map((one, i) => one / (figuresOf(b)[i] ?? Number.NaN));
-  const shares = paths.map((_, i) => {
-    const [model, bound] = [middles[i], boundOf(i)];
-    return model && bound ? quotients(model, bound).slice(1) : undefined;
+  const { middleOf, quotientsOf } = await import('../run/bench.ts');
+  const [first, second] = entries;
+  const pair = paths.length > 1 && first && second ? quotientsOf(first.rounds, second.rounds) : undefined;
+  const models = paths.map((path, i) => {
+    const rounds = entries[i]?.rounds ?? [];
+    const bound = entries.find(({ boundOf }) => boundOf === paths.indexOf(path))?.rounds;
+    return { path, rounds, ...(bound ? { bound, shares: quotientsOf(rounds, bound).slice(1) } : {}) };
   });
-  const other = middles[1];
-  const ratio = paths.length > 1 && first && other ? quotients(first, other) : undefined;
+  const speeds = first?.rounds[0]?.speeds ?? [];
+  const columns = ['load', ...speeds.flatMap(({ context, decode }) => [`read ${context}`, ...(decode === undefined ? [] : [`write at ${context}`])])];
+  const named = (figures: readonly number[], from = 0): object => Object.fromEntries(figures.map((one, i) => [columns[i + from], one]));
   if (options.json) {
-    const models = paths.map((path, i) => ({ name: path, ...middles[i], ...(boundOf(i) ? { bound: boundOf(i)?.speeds } : {}), rounds: entries[i]?.rounds }));
-    printDiagnostics(terminal, notes, { json: true, more: { threads: options.threads, rounds: options.rounds, steps: options.steps, models } });
+    const data = models.map(({ path, rounds, bound, shares }) => ({
+      name: path,
+      medians: named(middleOf(rounds)),
+      ...(bound ? { bound: named(middleOf(bound)), shares: named(shares ?? [], 1) } : {}),
+      rounds,
+    }));
+    const { threads, rounds, steps } = options;
+    printDiagnostics(terminal, notes, { json: true, more: { threads, rounds, steps, models: data, ...(pair ? { quotients: named(pair) } : {}) } });
     return exit.done;
   }
   printDiagnostics(terminal, notes);
-  const head = [
-    'tokens a second',
-    'load s',
-    ...(first?.speeds ?? []).flatMap(({ context, decode }) => [`read ${context}`, ...(decode === undefined ? [] : [`write at ${context}`])]),
-  ];
   const rows = [
-    ...entries.map(({ name }, i) => [name, ...(middles[i] ? figuresOf(middles[i]) : []).map((one, column) => (column === 0 ? one.toFixed(2) : rate(one)))]),
-    ...shares.flatMap((share, i) =>
-      share ? [[paths.length > 1 ? `${paths[i]}, share of its bound` : 'share of the bound', '', ...share.map((one) => `${Math.round(one * 100)} %`)]] : [],
+    ['tokens a second', 'load s', ...columns.slice(1)],
+    ...entries.map(({ name, rounds }) => [name, ...middleOf(rounds).map((one, column) => (column === 0 ? one.toFixed(2) : rate(one)))]),
+    ...models.flatMap(({ path, shares }) =>
+      shares ? [[paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', '', ...shares.map((one) => `${Math.round(one * 100)} %`)]] : [],
     ),
-    ...(ratio ? [[`${paths[0]} / ${paths[1]}`, ...ratio.map((one) => one.toFixed(2))]] : []),
+    ...(pair ? [[`${paths[0]} / ${paths[1]}`, ...pair.map((one) => one.toFixed(2))]] : []),
   ];
-  terminal.out(`${table([head, ...rows])}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}\n`);
+  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}
+`);
   printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);
   return exit.done;
 }

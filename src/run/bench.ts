@@ -82,50 +82,60 @@ async function load(model: Contender, { provider, threads }: BenchJob): Promise<
   return opened.ok ? { ...opened, value: { session: opened.value, seconds: (performance.now() - began) / 1000 } } : opened;
 }
 
+/** Milliseconds that a measurement goes on for: what is over sooner is repeated, and the least of it counts, since everything else on the machine only adds to it. */
+const patience = 1_500;
+
+/** The least of each figure of a measurement that is repeated until time is up. */
+async function least<T extends readonly number[]>(measure: () => Promise<Outcome<T>>): Promise<Outcome<readonly number[]>> {
+  let best: readonly number[] | undefined;
+  const until = performance.now() + patience;
+  for (;;) {
+    const found = await measure();
+    if (!found.ok) return found;
+    const before = best;
+    best = found.value.map((one, i) => Math.min(one, before?.[i] ?? Number.POSITIVE_INFINITY));
+    if (performance.now() >= until) return { ...found, value: best };
+  }
+}
+
 /** A prompt of `context` tokens, then `steps` more, after two tokens of the same as a warm-up. */
 async function decoding(session: Session, context: number, { steps, active }: BenchJob & { readonly active?: number }): Promise<Outcome<Speed>> {
   const { vocabulary = 64, active: picks } = session.executable;
   const prompt = Array.from({ length: context }, (_, i) => (i * 7_919 + 11) % vocabulary);
-  const write = (count: number): ReturnType<Session['decode']>['done'] =>
-    session.decode(
-      {
-        rows: [prompt],
-        maxTokens: count,
-        settings: greedySettings,
-        uniforms: new Float32Array(count),
-        stop: [],
-        pad: session.executable.pad ?? 0,
-        ...(picks ? { active: active ?? picks.usual } : {}),
-      },
-      () => {},
-    ).done;
+  const write = async (count: number): Promise<Outcome<readonly [number, number]>> => {
+    const plan = { rows: [prompt], maxTokens: count, settings: greedySettings, uniforms: new Float32Array(count), stop: [], pad: session.executable.pad ?? 0 };
+    const done = await session.decode({ ...plan, ...(picks ? { active: active ?? picks.usual } : {}) }, () => {}).done;
+    return done.ok ? { ...done, value: [done.value.prefillMs / context, done.value.decodeMs / done.value.steps] } : done;
+  };
   const warm = await write(2);
   if (!warm.ok) return warm;
-  const done = await write(steps + 1);
-  if (!done.ok) return done;
-  const { prefillMs, decodeMs, steps: written } = done.value;
-  return { ok: true, value: { context, prefill: (context * 1000) / prefillMs, decode: (written * 1000) / decodeMs }, diagnostics: [] };
+  const done = await least(() => write(steps + 1));
+  return done.ok ? { ...done, value: { context, prefill: rate(done.value[0]), decode: rate(done.value[1]) } } : done;
 }
 
-/** Runs of a whole sequence after a warm-up, on numbers from a seed. */
-const wholeRuns = 3;
+/** Tokens a second, from milliseconds a token. */
+const rate = (milliseconds = Number.NaN): number => 1000 / milliseconds;
 
+/** A whole sequence at once, on numbers from a seed. */
 async function whole(session: Session, context: number): Promise<Outcome<Speed>> {
-  const feeds = seededInputs(session, { seed: 0, rows: 1, length: context });
-  const timed = await times(session, feeds, wholeRuns);
-  return timed.ok ? { ...timed, value: { context, prefill: (context * 1000) / median(timed.value) } } : timed;
+  const timed = await timePerToken(session, seededInputs(session, { seed: 0, rows: 1, length: context }), context, 1);
+  return timed.ok ? { ...timed, value: { context, prefill: rate(timed.value) } } : timed;
 }
 
-/** Milliseconds of some runs after a warm-up. */
-async function times(session: Session, feeds: Tensors, count: number): Promise<Outcome<readonly number[]>> {
-  const all: number[] = [];
-  for (let i = -1; i < count; i++) {
+/** Milliseconds a token, of `runs` runs on so many tokens each, after a warm-up. */
+async function timePerToken(session: Session, feeds: Tensors, tokens: number, runs: number): Promise<Outcome<number>> {
+  const several = async (count: number): Promise<Outcome<readonly [number]>> => {
     const began = performance.now();
-    const done = await session.run(feeds);
-    if (!done.ok) return done;
-    if (i >= 0) all.push(performance.now() - began);
-  }
-  return { ok: true, value: all, diagnostics: [] };
+    for (let i = 0; i < count; i++) {
+      const done = await session.run(feeds);
+      if (!done.ok) return done;
+    }
+    return { ok: true, value: [(performance.now() - began) / (count * tokens)], diagnostics: [] };
+  };
+  const warm = await several(2);
+  if (!warm.ok) return warm;
+  const found = await least(() => several(runs));
+  return found.ok ? { ...found, value: found.value[0] ?? Number.NaN } : found;
 }
 
 async function productsRound(job: Extract<BenchJob, { readonly kind: 'products' }>): Promise<Outcome<Round>> {
@@ -138,19 +148,15 @@ async function productsRound(job: Extract<BenchJob, { readonly kind: 'products' 
     loading += seconds;
     for (const { tokens, operands } of runs) {
       const feeds = Object.fromEntries(operands.map(({ name, width, rows }) => [name, tensorOf('f32', [rows, width], new Float64Array(rows * width).fill(0.5))]));
-      const timed = await times(session, feeds, tokens === 1 ? job.steps : wholeRuns);
+      const timed = await timePerToken(session, feeds, tokens, tokens === 1 ? job.steps : 1);
       if (!timed.ok) return timed;
-      const mean = timed.value.reduce((sum, one) => sum + one, 0) / timed.value.length;
-      rates.set(tokens, (tokens * 1000) / (tokens === 1 ? mean : median(timed.value)));
+      rates.set(tokens, rate(timed.value));
     }
     await session.close();
   }
   const decode = rates.get(1);
-  return {
-    ok: true,
-    value: { load: loading, speeds: job.contexts.map((context) => ({ context, prefill: rates.get(context) ?? Number.NaN, ...(decode === undefined ? {} : { decode }) })) },
-    diagnostics: [],
-  };
+  const speeds = job.contexts.map((context) => ({ context, prefill: rates.get(context) ?? Number.NaN, ...(decode === undefined ? {} : { decode }) }));
+  return { ok: true, value: { load: loading, speeds }, diagnostics: [] };
 }
 
 /** The middle number; of two middle ones the lower. */
@@ -158,17 +164,28 @@ export function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? Number.NaN;
 }
 
-/** The middle of several rounds, figure by figure. */
-export function middleOf(rounds: readonly Round[]): Round {
-  const [first] = rounds;
-  return {
-    load: median(rounds.map(({ load: seconds }) => seconds)),
-    speeds: (first?.speeds ?? []).map(({ context, decode }, i) => ({
-      context,
-      prefill: median(rounds.map(({ speeds }) => speeds[i]?.prefill ?? Number.NaN)),
-      ...(decode === undefined ? {} : { decode: median(rounds.map(({ speeds }) => speeds[i]?.decode ?? Number.NaN)) }),
-    })),
-  };
+/** The figures of a round: seconds to load, then tokens a second, read and written, context by context. */
+export function figuresOf({ load: seconds, speeds }: Round): readonly number[] {
+  return [seconds, ...speeds.flatMap(({ prefill, decode }) => [prefill, ...(decode === undefined ? [] : [decode])])];
+}
+
+/** The medians of the figures of several rounds. */
+export function middleOf(rounds: readonly Round[]): readonly number[] {
+  return mediansOf(rounds.map(figuresOf));
+}
+
+/** The medians of the quotients of figures, round by round: what slows a whole round down leaves them. */
+export function quotientsOf(rounds: readonly Round[], others: readonly Round[]): readonly number[] {
+  return mediansOf(
+    rounds.map((round, i) => {
+      const other = others[i] ? figuresOf(others[i]) : [];
+      return figuresOf(round).map((one, at) => one / (other[at] ?? Number.NaN));
+    }),
+  );
+}
+
+function mediansOf(rows: readonly (readonly number[])[]): readonly number[] {
+  return (rows[0] ?? []).map((_, at) => median(rows.map((row) => row[at] ?? Number.NaN)));
 }
 
 /** What cannot be timed: contexts beyond the model's. */
