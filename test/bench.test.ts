@@ -1,19 +1,20 @@
 /** `moec bench`: what the bound is made of, what is printed, and what is refused. Speeds themselves are not held to anything here. */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { constant } from '../src/graph/dim.ts';
 import { account } from '../src/inspect/account.ts';
-import { bareProducts } from '../src/passes/bare-products.ts';
+import { bareProducts, hiddenProducts } from '../src/passes/bare-products.ts';
 import { median, middleOf, quotientsOf } from '../src/run/bench.ts';
 import { modelOfSource } from '../src/run/find-model.ts';
+import { modelOfOnnx } from '../src/run/find-onnx.ts';
 import { valuesIn } from '../src/run/instrument.ts';
 import { prepare } from '../src/run/prepare.ts';
 import { makeLlama } from './checkpoints.ts';
 import { repositoryReader } from './repository.ts';
-import { must, targetOf, zooModel } from './running.ts';
+import { checkpointModel, must, targetOf, zooModel } from './running.ts';
 import { moec } from './terminal.ts';
 
 let scratch = '';
@@ -33,6 +34,18 @@ describe('the bound', () => {
   it.each(Object.entries(models))('of %s has the multiplications of one token that `explain` counts', (_, find) => {
     const { graph } = find().model;
     expect(2 * multiplications(graph, 1, false)).toBe(account(graph).total.flops);
+  });
+
+  it('of a file of ONNX has them too, and none of a file whose products stand in branches', async () => {
+    for (const [name, path, hidden] of [
+      ['llama', join(scratch, 'llama'), undefined],
+      ['moa', 'test/mixtures/moa.moe', 'If'],
+    ] as const) {
+      expect((await moec(['compile', path, '--no-cache', '--lowering', 'guarded', '-o', join(scratch, `file-${name}`)])).code).toBe(0);
+      const { graph } = must(modelOfOnnx(join(scratch, `file-${name}`, 'model.onnx'))).model;
+      expect(hiddenProducts(graph)?.op.foreign?.type).toBe(hidden);
+      if (hidden === undefined) expect(2 * multiplications(graph, 1, false)).toBe(account(checkpointModel(path).model.graph).total.flops);
+    }
   });
 
   it('grows with the tokens, all experts taking their share, and has the head for the last one alone', () => {
@@ -101,8 +114,10 @@ describe('moec bench', () => {
     expect(err).toMatch(/next: moec verify models\/tiny.moe \S+\n$/);
   }, 120_000);
 
-  it('gives every round as JSON, and no bound of what is compiled', async () => {
-    expect((await moec(['compile', join(scratch, 'llama'), '-o', join(scratch, 'compiled')])).code).toBe(0);
+  it('gives every round as JSON, and no bound of mixtures that are compiled', async () => {
+    const source = readFileSync(new URL('mixtures/moa.moe', import.meta.url), 'utf8');
+    writeFileSync(join(scratch, 'heads.moe'), source.replace('Embedding(32, 8)', 'Embedding(256, 8)').replace('[B, S, 32]', '[B, S, 256]'));
+    expect((await moec(['compile', join(scratch, 'heads.moe'), '--lowering', 'guarded', '-o', join(scratch, 'compiled')])).code).toBe(0);
     const { code, out } = await moec(['bench', join(scratch, 'compiled'), ...quick, '--json']);
     const { models, diagnostics, threads } = JSON.parse(out);
     expect([code, threads, diagnostics.map((one: { code: string }) => one.code)]).toEqual([0, 1, ['no-bound']]);

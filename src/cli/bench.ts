@@ -162,24 +162,28 @@ interface Place {
 
 /** The bound of a model as a job: a graph of products for each number of tokens, graphs that are alike once. */
 async function boundJob(
-  { again, executable }: Ready,
+  { products: find, executable }: Ready,
   contexts: readonly number[],
   { ep: provider, threads, steps, active }: BenchOptions,
   place: Place,
 ): Promise<BenchJob | Diagnostic> {
-  if (!again) return diagnose('no-bound', { reason: 'what was compiled no longer says which products it is made of' });
-  const { bareProducts } = await import('../passes/bare-products.ts');
+  const known = await find();
+  if (!known.ok) throw new Refusal(...known.diagnostics);
+  const again = known.value;
+  const { bareProducts, hiddenProducts } = await import('../passes/bare-products.ts');
   const { continues } = await import('../run/bench.ts');
   const { setPicks } = await import('../passes/set-picks.ts');
   const graph = active === undefined ? again.graph : setPicks(again.graph, active, () => {});
+  const hidden = hiddenProducts(graph);
+  if (hidden) return diagnose('no-bound', { reason: `a node ${hidden.op.foreign?.type ?? hidden.op.name} has products of its own` });
   const writes = continues(executable);
   const graphs = new Map<string, { readonly made: BareProducts; readonly runs: ProductRun[] }>();
   for (const tokens of new Set([...(writes ? [1] : []), ...contexts])) {
     const made = bareProducts(graph, tokens, { last: writes });
     if (!made) return diagnose('no-bound', { reason: 'it multiplies by no weight' });
-    const known = graphs.get(made.key) ?? { made, runs: [] };
-    known.runs.push({ tokens, operands: made.operands });
-    graphs.set(made.key, known);
+    const same = graphs.get(made.key) ?? { made, runs: [] };
+    same.runs.push({ tokens, operands: made.operands });
+    graphs.set(made.key, same);
   }
   const ready: { readonly model: Contender; readonly runs: readonly ProductRun[] }[] = [];
   for (const [i, { made, runs }] of [...graphs.values()].entries()) {

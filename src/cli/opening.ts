@@ -1,10 +1,12 @@
 /** What `run`, `eval`, `verify` and `bench` share: a path becomes a model that is ready to open, and then a session. */
 
+import { join } from 'node:path';
 import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Executable, Provider } from '../run/executable.ts';
 import type { Found } from '../run/find-model.ts';
+import type { PrepareOptions } from '../run/prepare.ts';
 import type { Session } from '../run/session.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
 import type { Form } from '../targets/pipeline.ts';
@@ -42,6 +44,8 @@ export interface Ready {
   readonly folder?: string;
   /** Makes it ready once more, with values of its own graph as further results; absent for what is a file of ONNX already. */
   readonly again?: Again;
+  /** The graph whose products are its bound: in the language, or of ONNX. */
+  products(): Promise<Outcome<Again>>;
   /** Gives back what it took. */
   release(): void;
 }
@@ -61,28 +65,22 @@ export async function readyOrRefuse(
     const read = readFolder(target.folder);
     if (!read.ok) throw new Refusal(...read.diagnostics);
     if (options.active !== undefined && !read.value.executable.active) throw new Refusal(diagnose('picks-not-asked', {}));
-    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder: target.folder, release: () => {} };
+    const { folder } = target;
+    const products = (): Promise<Outcome<Again>> => productsOfFile(join(folder, 'model.onnx'), terminal, options);
+    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder, products, release: () => {} };
   }
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   try {
     const { prepare } = await import('../run/prepare.ts');
     const { decodes } = await import('../targets/pipeline.ts');
-    const { picksOf } = await import('../passes/set-picks.ts');
     const refused = refuse(found);
     if (refused) throw new Refusal(refused);
-    const settings = {
-      target: await loweringOf(options.ep === 'webgpu' ? options.ep : options.target),
-      ...(form === undefined ? {} : { form }),
-      version: version(),
-      ...(options.active === undefined ? {} : { active: options.active }),
-      ...(options.lowering ? { lowering: options.lowering } : {}),
-      stats: options.stats ?? false,
-      signal: terminal.signal,
-    };
+    const settings = { ...(await settingsOf(terminal, options)), ...(form === undefined ? {} : { form }) };
     const bar = progress(terminal, 'making weights', options);
     const ready = await prepare(found, { ...settings, progress: bar.at, ...dump }).finally(bar.end);
     if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
     const { value: executable } = ready;
+    const again = await againOf(found, settings);
     const said = [...diagnostics, ...ready.diagnostics];
     printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
     return {
@@ -91,14 +89,8 @@ export async function readyOrRefuse(
       diagnostics: options.json ? said : [],
       next: `moec explain ${quoted(path)}`,
       ...(found.folder === undefined ? {} : { folder: found.folder }),
-      ...(found.imported
-        ? {}
-        : {
-            again: {
-              graph: found.model.graph,
-              prepare: (graph) => prepare({ ...found, model: { ...found.model, graph } }, picksOf(graph) ? settings : { ...settings, active: undefined }),
-            },
-          }),
+      ...(found.imported ? {} : { again }),
+      products: async () => ({ ok: true, value: again, diagnostics: [] }),
       release() {
         executable.dispose?.();
         found.checkpoint?.close();
@@ -108,6 +100,36 @@ export async function readyOrRefuse(
     found.checkpoint?.close();
     throw error;
   }
+}
+
+/** How models are made ready, but for their form. */
+async function settingsOf(terminal: Terminal, options: ReadyOptions): Promise<PrepareOptions> {
+  return {
+    target: await loweringOf(options.ep === 'webgpu' ? options.ep : options.target),
+    version: version(),
+    ...(options.active === undefined ? {} : { active: options.active }),
+    ...(options.lowering ? { lowering: options.lowering } : {}),
+    stats: options.stats ?? false,
+    signal: terminal.signal,
+  };
+}
+
+/** A found model once more. A graph without mixtures has no picks to set. */
+async function againOf({ imported: _, ...found }: Found, settings: PrepareOptions): Promise<Again> {
+  const { prepare } = await import('../run/prepare.ts');
+  const { picksOf } = await import('../passes/set-picks.ts');
+  return {
+    graph: found.model.graph,
+    prepare: (graph) => prepare({ ...found, model: { ...found.model, graph } }, picksOf(graph) ? settings : { ...settings, active: undefined }),
+  };
+}
+
+/** The graph of a compiled model. */
+async function productsOfFile(file: string, terminal: Terminal, options: ReadyOptions): Promise<Outcome<Again>> {
+  const { modelOfOnnx } = await import('../run/find-onnx.ts');
+  const settings = await settingsOf(terminal, options);
+  const found = modelOfOnnx(file, { opset: settings.target.opset });
+  return found.ok ? { ...found, value: await againOf(found.value, settings) } : found;
 }
 
 /** Opens a session, hands it to `use`, and closes it whatever comes, at once when the user asks to stop. */

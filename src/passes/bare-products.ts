@@ -34,6 +34,17 @@ interface Product {
   readonly rows: number;
 }
 
+/** A node of ONNX that multiplies by weights in a way of its own, where there is one: the products of its graph are not all known. */
+export function hiddenProducts(graph: Graph): Node | undefined {
+  const held = liftedWeights(graph);
+  const known = new Set(matmulsOf(graph.nodes, held).map(({ node }) => node));
+  const readsMatrix = ({ inputs }: Node): boolean => inputs.some((one) => (one ? (held.get(one)?.source.dims.length ?? 0) : 0) > 1);
+  return graph.nodes.find((node) => node.op.foreign && !known.has(node) && !lookups.has(node.op.foreign.type) && (node.bodies !== undefined || readsMatrix(node)));
+}
+
+/** Nodes of ONNX that read matrices without multiplying by them. */
+const lookups: ReadonlySet<string> = new Set(['Gather', 'RotaryEmbedding', 'Add', 'Mul', 'Shape', 'Slice']);
+
 /** The products for `tokens` tokens of one row: all of them once for every token, an expert's for the tokens that pick it (as many for each, where there are fewer tokens for the first ones alone); with `last`, those that only the logits need for the last token alone. Undefined where there are none. */
 export function bareProducts(whole: Graph, tokens: number, { last }: { readonly last: boolean }): BareProducts | undefined {
   const graph = cutMixtures(whole, () => {});
@@ -73,9 +84,19 @@ function plainProducts(graph: Graph, tokens: number, last: boolean): readonly Pr
 /** Products with a matrix that is a weight, in order. */
 function matmulsOf(nodes: readonly Node[], held: ReadonlyMap<Value, Weight>): readonly { readonly node: Node; readonly weight: Weight }[] {
   return nodes.flatMap((node) => {
-    const weight = node.op === matmul && node.inputs[1] ? held.get(node.inputs[1]) : undefined;
-    return weight?.source.dims.length === 2 ? [{ node, weight }] : [];
+    const [, right] = node.inputs;
+    const weight = right && isProduct(node) ? held.get(right) : undefined;
+    if (weight?.source.dims.length !== 2) return [];
+    return [{ node, weight: node.op.foreign?.type === 'Gemm' && node.attrs['transB'] === 1 ? transposed(weight) : weight }];
   });
+}
+
+/** A product in the language or of ONNX. */
+const isProduct = ({ op }: Node): boolean => op === matmul || (op.foreign?.domain === '' && ['MatMul', 'Gemm'].includes(op.foreign.type));
+
+function transposed(weight: Weight): Weight {
+  const { dims, dtype } = weight.source;
+  return { ...weight, path: `${weight.path}.T`, source: { kind: 'transpose', of: weight.source, dims: [...dims].reverse(), dtype } };
 }
 
 /** The product that gives the logits, where nothing but elementwise nodes stand after it. */
@@ -83,9 +104,9 @@ function headOf({ nodes, outputs }: Graph): Node | undefined {
   let wanted = outputs.find(({ name }) => name === 'logits')?.value;
   for (const node of [...nodes].reverse()) {
     if (!wanted || !node.outputs.includes(wanted)) continue;
-    if (node.op === matmul) return node;
-    const before: readonly (Value | undefined)[] = elementwise.has(node.op.name) ? node.inputs : [];
-    wanted = before.find((one) => one?.type && one.type.dims.length === wanted?.type?.dims.length);
+    if (isProduct(node)) return node;
+    if (node.op.foreign?.type === 'Reshape') wanted = node.inputs[0];
+    else wanted = elementwise.has(node.op.name) ? node.inputs.find((one) => one?.type && one.type.dims.length === wanted?.type?.dims.length) : undefined;
   }
   return undefined;
 }

@@ -59,9 +59,9 @@ right: \`moec verify ./SmolLM2-135M out/smollm2\``,
   'no-bound': {
     severity: 'note',
     message: text`the bound is left out: ${'reason'}`,
-    explanation: `The bound of a model is its weights through bare products, which takes a model in the language: a compiled folder holds nodes of ONNX,
-and mixtures in branches and loops.
+    explanation: `The bound of a model is its weights through bare products. In a file of ONNX some of them may stand in branches, in loops and in
+operators of their own, such as the experts of a mixture, and it does not say which of them run for a token.
 wrong: nothing; this is a note
-right: \`moec bench out/tiny models/tiny.moe\` gives the bound of the second`,
+right: \`moec bench mine.moe\`, the model that was compiled`,
   },
 } as const;
