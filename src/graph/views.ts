@@ -42,6 +42,13 @@ export function joinedView(of: readonly [Source, ...Source[]], axis: number): So
   return { kind: 'concat', of, axis, dtype: first.dtype, dims: first.dims.map((size, i) => (i === axis ? total : size)) };
 }
 
+/** Whether a source has rows in another order than they are stored in. */
+export function isRearranged(source: Source): boolean {
+  if (source.kind === 'picked') return true;
+  if (source.kind === 'concat') return source.of.some(isRearranged);
+  return 'of' in source && isRearranged(source.of);
+}
+
 /** Texts that two sources share exactly when they yield the same numbers by the same views. Arrays at hand are told apart by identity. */
 export function sourceKeys(): (source: Source) => string {
   const ids = new Map<object, number>();

@@ -28,34 +28,50 @@ export interface Calibration {
   readonly progress?: (done: number, total: number) => void;
 }
 
-/** Decides about each feed-forward in turn; `decide` is given its inputs, a matrix [tokens, D] for each sample. */
+/**
+ * Decides about each feed-forward in turn; `decide` is given its inputs, a matrix [tokens, D] for each sample. Feed-forwards of one block are decided once, on the
+ * inputs of all its places, when the last was seen; till then they stay dense.
+ */
 export async function calibrate(
   { graph, feedForwards, samples, compute, inOrder, progress }: Calibration,
   decide: (feedForward: FeedForward, inputs: readonly Matrix[]) => Promise<Conversion>,
 ): Promise<readonly Conversion[]> {
   const stages = cutStages(graph, feedForwards);
   const held = samples.map(({ feeds }) => new Map<Value, NdArray>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as NdArray] as const] : []))));
+  const blocks = blocksOf(feedForwards);
+  const seen = new Map<number, Matrix[]>();
   const decided: Conversion[] = [];
   for (const [i, stage] of stages.entries()) {
+    const { feedForward } = stage;
     await inTurn(held, (values) => advance(stage, values, compute));
     await compute.release(stage.graph);
-    const { feedForward } = stage;
     const inputs = held.map((values, s) => rowsOf(present(values.get(feedForward.x)), samples[s]?.counted));
-    const conversion = await decide(feedForward, inputs);
-    decided.push(conversion);
+    const places = present(blocks.get(feedForward.block));
+    const all = [...(seen.get(feedForward.block) ?? []), ...inputs];
+    seen.set(feedForward.block, all);
+    const complete = places.at(-1) === feedForward;
+    const conversion = complete ? await decide(feedForward, all) : undefined;
+    if (conversion) decided.push(...places.map(({ path }) => ({ ...conversion, path })));
+    if (complete) seen.delete(feedForward.block);
+    progress?.(i + 1, stages.length);
     if (i === stages.length - 1) break;
     const dense = feedForwardGraph(graph, feedForward);
-    const next = inOrder ? replaceFeedForwards(dense, [{ feedForward, conversion }]) : dense;
+    const next = inOrder && conversion && places.length === 1 ? replaceFeedForwards(dense, [{ feedForward, conversion }]) : dense;
     await inTurn(held, async (values) => {
       const { y } = await compute.run(next, { [feedForward.x.name]: present(values.get(feedForward.x)) });
       values.set(feedForward.y, present(y));
     });
     await compute.release(next);
     dropRead(held, stages.slice(i + 1));
-    progress?.(i + 1, stages.length);
   }
-  progress?.(stages.length, stages.length);
   return decided;
+}
+
+/** The feed-forwards of each block, in the order of the model. */
+function blocksOf(feedForwards: readonly FeedForward[]): ReadonlyMap<number, readonly FeedForward[]> {
+  const blocks = new Map<number, FeedForward[]>();
+  for (const one of feedForwards) blocks.set(one.block, [...(blocks.get(one.block) ?? []), one]);
+  return blocks;
 }
 
 async function inTurn<T>(items: readonly T[], each: (item: T) => Promise<void>): Promise<void> {

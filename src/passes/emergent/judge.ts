@@ -10,10 +10,11 @@ import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import type { Conversion } from './conversion.ts';
 import type { Declare } from './hidden.ts';
-import { type Layer, massesOf } from './layer.ts';
+import type { Layer } from './layer.ts';
 import { type Matrix, row } from './matrix.ts';
 import { replaceFeedForwards } from './replace.ts';
 import { routerBody } from './routers.ts';
+import { outputMass } from './scores.ts';
 import { feedForwardGraph, neededBy, readBy } from './stages.ts';
 
 /** One converted layer on some tokens. */
@@ -99,10 +100,10 @@ function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conver
 }
 
 /** How much of the mass the picks catch, and the best picks; shared neurons always do. */
-function caught(hidden: Matrix, { norms }: Layer, { experts, order, size, picks: k }: Conversion, picks: NdArray): Pick<Judged, 'captured' | 'best'> {
-  const labels = new Int32Array(norms.length).fill(experts);
+function caught(hidden: Matrix, { lengths }: Layer, { experts, order, size, picks: k }: Conversion, picks: NdArray): Pick<Judged, 'captured' | 'best'> {
+  const labels = new Int32Array(lengths.length).fill(experts);
   for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
-  const masses = massesOf(hidden, norms, labels, experts + 1);
+  const masses = outputMass(hidden, lengths, { experts: experts + 1, size, shared: 0, labels });
   let [total, found, most] = [0, 0, 0];
   for (let t = 0; t < masses.rows; t++) {
     const each = row(masses, t);

@@ -14,7 +14,7 @@ import { fromBytes } from '../../weights/elements.ts';
 import { sourceBytes } from '../../weights/source.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import { type Declare, hiddenOf } from './hidden.ts';
-import { type Matrix, matrix, row } from './matrix.ts';
+import { type Matrix, matrix, row, squaredNorms } from './matrix.ts';
 import { neededBy, readBy } from './stages.ts';
 
 /** What grouping, scores and repair are computed from. Neurons are rows. */
@@ -27,7 +27,7 @@ export interface Layer {
   /** Rows of `down`: [F, D]. */
   readonly values: Matrix;
   /** ‖vᵢ‖, [F]. */
-  readonly norms: Float32Array;
+  readonly lengths: Float64Array;
   /** The inputs, [tokens, D], in batches. */
   readonly inputs: readonly Matrix[];
   /** What meets `down`, [tokens, F], for the same batches. */
@@ -38,7 +38,7 @@ export interface Layer {
 export async function layerOf(around: Graph, feedForward: FeedForward, inputs: readonly Matrix[], checkpoint: Checkpoint | undefined, compute: Compute): Promise<Layer> {
   const { gate, up, down } = feedForward;
   const values = matrixOf(down, checkpoint);
-  const norms = Float32Array.from({ length: values.rows }, (_, i) => Math.sqrt(row(values, i).reduce((sum, one) => sum + one * one, 0)));
+  const lengths = squaredNorms(values).map(Math.sqrt);
   const hidden: Matrix[] = [];
   if (inputs.length > 0) {
     const graph = hiddenGraph(around, feedForward);
@@ -49,7 +49,7 @@ export async function layerOf(around: Graph, feedForward: FeedForward, inputs: r
     }
     await compute.release(graph);
   }
-  return { feedForward, keys: matrixOf(transposedView(gate), checkpoint), ...(up ? { ups: matrixOf(transposedView(up), checkpoint) } : {}), values, norms, inputs, hidden };
+  return { feedForward, keys: matrixOf(transposedView(gate), checkpoint), ...(up ? { ups: matrixOf(transposedView(up), checkpoint) } : {}), values, lengths, inputs, hidden };
 }
 
 /** The numbers of a source of two axes in f32. */
@@ -93,16 +93,21 @@ function hiddenGraph(around: Graph, feedForward: FeedForward): Graph {
   return { ...graph, nodes: [...numbers.nodes, ...graph.nodes] };
 }
 
-/** Σ over the neurons of each expert of |hᵢ| · ‖vᵢ‖: [tokens, F] → [tokens, experts]. Shared neurons have label -1. */
-export function massesOf(hidden: Matrix, norms: Float32Array, labels: Int32Array, experts: number): Matrix {
-  const masses = matrix(hidden.rows, experts);
-  for (let t = 0; t < hidden.rows; t++) {
-    const from = row(hidden, t);
-    const to = row(masses, t);
-    for (let i = 0; i < from.length; i++) {
-      const label = labels[i] as number;
-      if (label >= 0) to[label] = (to[label] as number) + Math.abs(from[i] as number) * (norms[i] as number);
-    }
-  }
-  return masses;
+/** The layer with neurons of zeros at its end, so that `neurons` of them can be dealt out. */
+export function padded(layer: Layer, neurons: number): Layer {
+  const missing = neurons - layer.values.rows;
+  if (missing === 0) return layer;
+  const taller = (of: Matrix): Matrix => {
+    const all = matrix(neurons, of.columns);
+    all.data.set(of.data);
+    return all;
+  };
+  const wider = (of: Matrix): Matrix => {
+    const all = matrix(of.rows, neurons);
+    for (let t = 0; t < of.rows; t++) all.data.set(row(of, t), t * neurons);
+    return all;
+  };
+  const lengths = new Float64Array(neurons);
+  lengths.set(layer.lengths);
+  return { ...layer, keys: taller(layer.keys), ...(layer.ups ? { ups: taller(layer.ups) } : {}), values: taller(layer.values), lengths, hidden: layer.hidden.map(wider) };
 }

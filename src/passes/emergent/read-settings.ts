@@ -12,8 +12,10 @@ interface WrittenGroup {
   readonly shared?: number;
 }
 
-const kmeansOfKeys: Group & { readonly kind: 'balanced_kmeans' } = { kind: 'balanced_kmeans', of: 'keys', restarts: 4 };
-const fittedFromInput: Score & { readonly kind: 'fitted' } = { kind: 'fitted', features: 0, penalty: 1e-3 };
+const kmeansOfKeys: Group & { readonly kind: 'balanced_kmeans' } = { kind: 'balanced_kmeans', of: 'keys', restarts: 1 };
+const kmeansOfActivations: Group = { ...kmeansOfKeys, of: 'activations' };
+const fittedFromInput: Score & { readonly kind: 'fitted' } = { kind: 'fitted', features: 0, penalty: 1e-2 };
+const decisiveFromInput: Score & { readonly kind: 'decisive' } = { kind: 'decisive', features: 0, penalty: 1e-2 };
 
 const kmeans = { of: oneOf({ keys: plain('keys'), activations: plain('activations') }), seed: whole(0), restarts: whole(1) };
 
@@ -30,6 +32,7 @@ const scores = oneOf<Score>({
   mean_key: plain({ kind: 'mean_key' }),
   representative: plain({ kind: 'representative' }),
   fitted: word({ features: whole(0), penalty: positive }, [], (given) => ({ ...fittedFromInput, ...given })),
+  decisive: word({ features: whole(0), penalty: positive }, [], (given) => ({ ...decisiveFromInput, ...given })),
   oracle: plain({ kind: 'oracle' }),
   random: plain({ kind: 'random' }),
 });
@@ -37,6 +40,7 @@ const scores = oneOf<Score>({
 const repairs = oneOf<RepairKind>({
   none: plain({ kind: 'none' }),
   means: plain({ kind: 'means' }),
+  dropped_means: plain({ kind: 'dropped_means' }),
   low_rank: word({ rank: whole(1) }, ['rank'], ({ rank }) => ({ kind: 'low_rank', rank })),
 });
 
@@ -99,18 +103,18 @@ function checkTogether({ experts, pick, group, shared, seed }: Read<typeof table
 }
 
 function filled({ experts = 0, shared, pick = 0, group, score, repair, seed, text: file, tokens, pad, untie, in_order }: Read<typeof table>): EmergentSettings {
-  const calibrated: Score = file === undefined ? { kind: 'mean_key' } : fittedFromInput;
+  const calibrated = file !== undefined;
   return {
     experts,
     shared: shared ?? group?.shared ?? 0,
     picks: pick,
-    group: group?.group ?? kmeansOfKeys,
-    score: score ?? calibrated,
-    repair: repair ?? { kind: 'none' },
+    group: group?.group ?? (calibrated ? kmeansOfActivations : kmeansOfKeys),
+    score: score ?? (calibrated ? decisiveFromInput : { kind: 'mean_key' }),
+    repair: repair ?? { kind: calibrated ? 'dropped_means' : 'none' },
     seed: seed ?? group?.seed ?? 0,
     pad: pad ?? false,
     untie: untie ?? false,
-    inOrder: in_order ?? false,
+    inOrder: in_order ?? calibrated,
     tokens: tokens ?? 16_384,
     ...(file === undefined ? {} : { text: file }),
   };

@@ -29,13 +29,22 @@ export type Score =
   | { readonly kind: 'representative' }
   /** Ridge regression to each expert's output mass, from [x, 1] and `features` random features. */
   | { readonly kind: 'fitted'; readonly features: number; readonly penalty: number }
+  /** Logistic regression to the k experts whose absence costs most, from the same features; mistakes weigh what they cost. */
+  | { readonly kind: 'decisive'; readonly features: number; readonly penalty: number }
   /** The true mass: a control. */
   | { readonly kind: 'oracle' }
   /** A control. */
   | { readonly kind: 'random' };
 
 /** What stands in for experts that are not picked. */
-export type RepairKind = { readonly kind: 'none' } | { readonly kind: 'means' } | { readonly kind: 'low_rank'; readonly rank: number };
+export type RepairKind =
+  | { readonly kind: 'none' }
+  /** The expert's mean output. */
+  | { readonly kind: 'means' }
+  /** Its mean output over the tokens that do not pick it. */
+  | { readonly kind: 'dropped_means' }
+  /** A linear map of x through `rank` directions that all experts share. */
+  | { readonly kind: 'low_rank'; readonly rank: number };
 
 /** Everything that a conversion depends on beside the weights and the calibration tokens. */
 export interface EmergentSettings {
