@@ -4,6 +4,7 @@ import { calls } from './catalog/calls.ts';
 import { checking } from './catalog/checking.ts';
 import { checkpoints } from './catalog/checkpoints.ts';
 import { compiling } from './catalog/compiling.ts';
+import { conversions } from './catalog/conversions.ts';
 import { graphs } from './catalog/graphs.ts';
 import { measuring } from './catalog/measuring.ts';
 import { running } from './catalog/running.ts';
@@ -19,7 +20,7 @@ export interface Entry<H extends string = string> {
 }
 
 /** The entries by their codes. */
-export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...types, ...running, ...measuring };
+export const catalog = { ...calls, ...syntax, ...checking, ...checkpoints, ...graphs, ...compiling, ...conversions, ...types, ...running, ...measuring };
 
 /** A code of the catalogue, such as `inner-sizes-differ`. */
 export type Code = keyof typeof catalog;

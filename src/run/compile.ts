@@ -1,5 +1,6 @@
 /** Compiles a model into a folder that stands alone: graphs, data, the checkpoint's own small files, and `moec.json`. */
 
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
@@ -17,6 +18,7 @@ import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
 import type { Executable } from './executable.ts';
 import { exportSettings, unrankedType } from './export-settings.ts';
+import { reasonOf } from './faults.ts';
 import type { Found } from './find-model.ts';
 import { generateName, type Manifest, manifestName } from './manifest.ts';
 import { dataFile, type PlaceOptions, placementOf, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
@@ -40,6 +42,8 @@ export interface CompileSettings {
   /** Write no functions, for importers that cannot read them: their bodies stand where they are called. */
   readonly flatten?: boolean;
   readonly placing: Placing;
+  /** Further files of the folder. */
+  readonly extras?: readonly { readonly name: string; write(file: string): void | Promise<void> }[];
   readonly version: string;
   /** How mixtures are lowered, in place of what costs least. */
   readonly lowering?: Wish;
@@ -166,6 +170,7 @@ export async function writeCompiled(plan: CompilePlan, folder: string, options: 
     ...plan.weights.files.map((file) => () => bring(file, folder, settings.placing)),
     ...plan.graphs.map((one) => () => write(join(folder, one.file), encode(one, plan, place))),
     ...copied(plan).map((name) => () => copy(join(found.folder ?? '', name), join(folder, name))),
+    ...(settings.extras ?? []).map((extra) => () => writeExtra(extra, folder)),
     () => write(join(folder, manifestName), encodeManifest(plan, facts.value, files)),
   ];
   for (const step of steps) {
@@ -190,6 +195,17 @@ function encode({ graph, functions }: CompiledGraph, { settings, found }: Compil
 async function write(file: string, bytes: Uint8Array, how: WrittenFile['how'] = 'written'): Promise<Outcome<WrittenFile>> {
   const written = await writeWhole(file, [bytes]);
   return written.ok ? { ok: true, value: { name: basename(file), ...written.value, how }, diagnostics: [] } : written;
+}
+
+async function writeExtra({ name, write: make }: NonNullable<CompileSettings['extras']>[number], folder: string): Promise<Outcome<WrittenFile>> {
+  const file = join(folder, name);
+  try {
+    await make(file);
+  } catch (error) {
+    return { ok: false, diagnostics: [diagnose('cannot-write', { file: name, reason: reasonOf(error) })] };
+  }
+  const content = readFileSync(file);
+  return { ok: true, value: { name, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex'), how: 'written' }, diagnostics: [] };
 }
 
 const copy = (from: string, to: string): Promise<Outcome<WrittenFile>> => write(to, readFileSync(from), 'copied');

@@ -1,5 +1,7 @@
 /** `moec.json`: what a compiled folder says about itself. Written by compiling, read by running. */
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { dtypes } from '../graph/type.ts';
 import type { Picks } from '../passes/set-picks.ts';
@@ -46,6 +48,13 @@ export interface Manifest {
   readonly files: readonly ManifestFile[];
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
+}
+
+/** What an earlier compile wrote into a folder. A damaged manifest says nothing. */
+export function writtenBefore(folder: string): ReadonlySet<string> {
+  const file = join(folder, manifestName);
+  const manifest = existsSync(file) ? readManifest(file) : undefined;
+  return new Set(manifest?.ok ? [manifestName, ...manifest.value.files.filter(({ inPlace }) => !inPlace).map(({ name }) => name)] : []);
 }
 
 /** Reads and checks the manifest at `path`. Fields it does not know are left alone. */

@@ -7,6 +7,7 @@ import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
 import { bytesOf } from '../graph/type.ts';
+import { isRearranged } from '../graph/views.ts';
 import { exportModel } from '../onnx/export.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -90,8 +91,9 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   };
 }
 
-/** Whether the numbers of a model lie in one folder, or in itself where they are few: a session looks in one place. */
+/** Whether the numbers of a model lie in one folder, or in itself where they are few: a session looks in one place. Rows in another order lie nowhere. */
 function liesTogether({ imported, checkpoint, model }: Found): boolean {
+  if (model.graph.weights.some(({ source }) => isRearranged(source))) return false;
   if (!imported) return true;
   const folders = new Set([...(checkpoint?.tensors.values() ?? [])].map(({ file }) => dirname(file)));
   return folders.size <= 1 && model.graph.weights.every(({ source }) => source.kind === 'tensor' || count(source.dims) * bytesOf[source.dtype] < inlineAtMost);

@@ -1,0 +1,111 @@
+/** What a conversion gains and costs: the perplexity (or the accuracy) of the dense model, of all experts, of the picks asked for and of the controls, on tokens that were not calibrated on. */
+
+import type { Outcome } from '../diagnostics/diagnostic.ts';
+import type { Graph } from '../graph/graph.ts';
+import { count } from '../graph/nd-array.ts';
+import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
+import type { FeedForward } from '../passes/feed-forwards.ts';
+import { ort } from '../targets/ort.ts';
+import { likelihood, perplexityOf, windowsOf } from './evaluate.ts';
+import type { Found } from './find-model.ts';
+import { prepare } from './prepare.ts';
+import { openSession, type Session } from './session.ts';
+
+/** What is measured of a model on held-out text. */
+export interface Metric {
+  readonly kind: 'perplexity' | 'accuracy';
+  /** `4096 tokens of wiki.txt`. */
+  readonly on: string;
+  of(session: Session, watch: Pick<MeasureOptions, 'progress' | 'signal'>): Promise<Outcome<number>>;
+}
+
+/** The perplexity of tokens in windows that begin where the one before ends. */
+export function perplexityOn(tokens: readonly number[], window: number, on: string): Metric {
+  return {
+    kind: 'perplexity',
+    on,
+    async of(session, watch) {
+      const found = await likelihood(session, windowsOf(tokens, { context: window, stride: window }), watch);
+      return found.ok ? { ...found, value: perplexityOf(found.value) } : found;
+    },
+  };
+}
+
+/** One line of the table. */
+export interface Line {
+  readonly name: string;
+  readonly value: number;
+}
+
+/** How lines are measured. */
+export interface MeasureOptions {
+  readonly threads?: number;
+  readonly version: string;
+  readonly signal?: AbortSignal;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** The metric of each graph, one session after the other. */
+export async function measureLines(
+  found: Found,
+  graphs: readonly (readonly [name: string, graph: Graph])[],
+  metric: Metric,
+  options: MeasureOptions,
+): Promise<Outcome<readonly Line[]>> {
+  const { threads, version, signal, progress } = options;
+  const lines: Line[] = [];
+  for (const [name, graph] of graphs) {
+    const ready = await prepare({ ...found, model: { ...found.model, graph } }, { target: ort, form: 'whole', version });
+    if (!ready.ok) return ready;
+    const opened = await openSession(ready.value, threads === undefined ? {} : { threads });
+    if (!opened.ok) return opened;
+    const at = (done: number, total: number): void => progress?.(lines.length + done / total, graphs.length);
+    const measured = await metric.of(opened.value, { progress: at, ...(signal ? { signal } : {}) });
+    await opened.value.close();
+    ready.value.dispose?.();
+    if (!measured.ok) return measured;
+    lines.push({ name, value: measured.value });
+  }
+  return { ok: true, value: lines, diagnostics: [] };
+}
+
+/** The graphs of the table: the dense one, the conversion with every expert and with the picks asked for, then the controls. */
+export function variants(
+  graph: Graph,
+  replacements: readonly Replacement[],
+  controls: Readonly<Record<string, readonly Replacement[]>> = {},
+): readonly (readonly [string, Graph])[] {
+  const all = replacements.map(({ feedForward, conversion }) => ({ feedForward, conversion: { ...conversion, picks: conversion.experts } }));
+  return [
+    ['dense', graph],
+    ['all experts', replaceFeedForwards(graph, all)],
+    ['asked', replaceFeedForwards(graph, replacements)],
+    ...Object.entries(controls).map(([name, each]) => [name, replaceFeedForwards(graph, each)] as const),
+  ];
+}
+
+/** Parameters that a token meets in feed-forwards, of how many, and the least time that leaves of the dense time. */
+export interface Active {
+  readonly active: number;
+  readonly total: number;
+}
+
+/** What runs of the converted feed-forwards for one token, routers and stand-ins counted. */
+export function activeParameters(replacements: readonly Replacement[]): Active {
+  let [active, total] = [0, 0];
+  for (const { feedForward, conversion } of replacements) {
+    const neuron = parametersOfNeuron(feedForward);
+    total += neuron * feedForward.neurons;
+    active += neuron * (conversion.shared.length + conversion.picks * conversion.size) + routerParameters(conversion, feedForward);
+  }
+  return { active, total };
+}
+
+const parametersOfNeuron = ({ width, up }: FeedForward): number => width * (up ? 3 : 2);
+
+function routerParameters({ router, repair, experts, picks }: Replacement['conversion'], { width }: FeedForward): number {
+  const { kind: _, ...arrays } = router;
+  const scores = Object.values(arrays).reduce((sum: number, array) => sum + count(array.dims), 0);
+  const rank = repair ? (repair.maps.dims[1] ?? 0) : 0;
+  return Math.max(scores, experts) + (repair ? width * rank * (1 + 1 + picks) : 0);
+}

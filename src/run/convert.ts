@@ -1,0 +1,134 @@
+/** Turns feed-forwards of a model into experts: which are meant, whether that can be, calibration, and what each layer keeps. */
+
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Compute } from '../graph/compute.ts';
+import type { Graph } from '../graph/graph.ts';
+import { calibrate, type Sample } from '../passes/emergent/calibrate.ts';
+import type { Conversion } from '../passes/emergent/conversion.ts';
+import { decide } from '../passes/emergent/decide.ts';
+import { type Judged, judge } from '../passes/emergent/judge.ts';
+import { layerOf } from '../passes/emergent/layer.ts';
+import type { Replacement } from '../passes/emergent/replace.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import { type Control, controlsOf } from '../passes/emergent/variants.ts';
+import type { FeedForward, FoundFeedForwards } from '../passes/feed-forwards.ts';
+import type { Checkpoint } from '../weights/checkpoint.ts';
+
+/** Which feed-forwards are meant: all, those of numbers `from` to `to` (half-open, in the order of the model), or those of some paths. */
+export type Chosen =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'range'; readonly from: number; readonly to: number }
+  | { readonly kind: 'paths'; readonly paths: readonly string[] };
+
+/** The feed-forwards that are meant, or why there are none such. `source` is what messages call the model. */
+export function chooseLayers({ found, missed }: FoundFeedForwards, chosen: Chosen, source: string): Outcome<readonly FeedForward[]> {
+  const notes = missed.map(({ name, why }) => `${name}: ${why}`);
+  if (found.length === 0) return refuse(diagnose('nothing-to-convert', { source }, { notes }));
+  if (chosen.kind === 'all') return { ok: true, value: found, diagnostics: [] };
+  if (chosen.kind === 'range') {
+    const { from, to } = chosen;
+    if (from < to && to <= found.length) return { ok: true, value: found.slice(from, to), diagnostics: [] };
+    return refuse(diagnose('layer-not-found', { source, path: from < to ? String(to - 1) : `${from}..${to}` }, { notes: [`it has ${found.length}, numbered from 0`] }));
+  }
+  const absent = chosen.paths.filter((path) => !found.some((one) => one.path === path));
+  if (absent.length > 0) return refuse(...absent.map((path) => diagnose('layer-not-found', { source, path }, { notes: notes.filter((note) => note.startsWith(path)) })));
+  return { ok: true, value: found.filter(({ path }) => chosen.paths.includes(path)), diagnostics: [] };
+}
+
+/** What keeps feed-forwards from being converted as asked. */
+export function objections(
+  all: readonly FeedForward[],
+  chosen: readonly FeedForward[],
+  { experts, pad, untie, group, score, repair }: EmergentSettings,
+  calibrated: boolean,
+): readonly Diagnostic[] {
+  const found: Diagnostic[] = [];
+  const uneven = pad ? undefined : chosen.find(({ neurons }) => neurons % experts !== 0);
+  if (uneven) {
+    const { path, neurons } = uneven;
+    found.push(diagnose('neurons-do-not-divide', { path, neurons, experts }, { fixes: [{ text: `take ${nearDivisors(neurons, experts).join(' or ')} experts, or pad` }] }));
+  }
+  for (const one of untie ? [] : chosen) {
+    const others = all.filter(({ block, path }) => block === one.block && !chosen.some((other) => other.path === path)).map(({ path }) => path);
+    if (others.length > 0) found.push(diagnose('shared-block-split', { path: one.path, others: others.join(', ') }));
+    if (others.length > 0) break;
+  }
+  const needs = [
+    ...(group.kind === 'carved' || group.kind === 'coactivation' || (group.kind === 'balanced_kmeans' && group.of === 'activations') ? [`grouping by ${group.kind}`] : []),
+    ...(score.kind === 'fitted' ? ['a fitted score'] : []),
+    ...(repair.kind === 'none' ? [] : [`repair by ${repair.kind}`]),
+  ];
+  if (!calibrated) for (const what of needs) found.push(diagnose('calibration-needed', { what }));
+  return found;
+}
+
+/** The divisors of `neurons` next to `experts`, below and above. */
+function nearDivisors(neurons: number, experts: number): readonly number[] {
+  const divisors = Array.from({ length: neurons }, (_, i) => i + 1).filter((one) => one > 1 && neurons % one === 0);
+  return [divisors.findLast((one) => one < experts), divisors.find((one) => one > experts)].filter((one) => one !== undefined);
+}
+
+/** What is converted, and with what. */
+export interface ConvertOptions {
+  readonly graph: Graph;
+  readonly checkpoint: Checkpoint | undefined;
+  readonly layers: readonly FeedForward[];
+  readonly settings: EmergentSettings;
+  /** Calibration inputs; the last is kept for judging where there are several. None are needed where nothing is computed from them. */
+  readonly samples: readonly Sample[];
+  readonly compute: Compute;
+  /** Whether the controls are wanted too. */
+  readonly controls?: boolean;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** The layers as experts. */
+export interface Converted {
+  readonly replacements: readonly Replacement[];
+  /** In the order of `replacements`; empty without samples. Layers of one block are judged once. */
+  readonly judged: readonly Judged[];
+  /** The controls of each layer, in the order of `replacements`, where they are wanted. */
+  readonly controls: Readonly<Record<Control, readonly Replacement[]>> | undefined;
+}
+
+/** Converts layers in the order of the model. */
+export async function convert(options: ConvertOptions): Promise<Converted> {
+  const { graph, checkpoint, layers, settings, samples, compute, controls = false, progress } = options;
+  const tied = settings.untie ? layers.map((layer, block) => ({ ...layer, block })) : layers;
+  const judged: Judged[] = [];
+  const besides = new Map<number, Readonly<Record<Control, Conversion>>>();
+  const decided = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
+    const layer = await layerOf(graph, feedForward, inputs, checkpoint, compute);
+    const fitted = inputs.length > 1 ? inputs.length - 1 : inputs.length;
+    const seen = { ...layer, inputs: layer.inputs.slice(0, fitted), hidden: layer.hidden.slice(0, fitted) };
+    const conversion = await decide(seen, settings, compute);
+    if (inputs.length > 0) judged.push(await judge(graph, layer, conversion, inputs.length - 1, compute));
+    if (controls) besides.set(feedForward.block, await controlsOf(seen, conversion, settings, compute));
+    return conversion;
+  };
+  const run = { graph, feedForwards: tied, samples, compute, inOrder: settings.inOrder, ...(progress ? { progress } : {}) };
+  const conversions = samples.length > 0 ? await calibrate(run, decided) : await withoutSamples(tied, decided, progress);
+  const replacements = layers.map((feedForward) => ({ feedForward, conversion: conversions.find(({ path }) => path === feedForward.path) as Conversion }));
+  const beside = (name: Control): readonly Replacement[] =>
+    layers.map((feedForward, i) => ({ feedForward, conversion: { ...(besides.get(tied[i]?.block ?? 0)?.[name] as Conversion), path: feedForward.path } }));
+  return {
+    replacements,
+    judged,
+    controls: controls ? { random: beside('random'), static: beside('static'), oracle: beside('oracle'), contiguous: beside('contiguous') } : undefined,
+  };
+}
+
+async function withoutSamples(
+  layers: readonly FeedForward[],
+  decided: (layer: FeedForward, inputs: readonly []) => Promise<Conversion>,
+  progress: ConvertOptions['progress'],
+): Promise<readonly Conversion[]> {
+  const conversions: Conversion[] = [];
+  for (const layer of layers) {
+    conversions.push(await decided(layer, []));
+    progress?.(conversions.length, layers.length);
+  }
+  return conversions;
+}
+
+const refuse = (...diagnostics: readonly Diagnostic[]): { readonly ok: false; readonly diagnostics: readonly Diagnostic[] } => ({ ok: false, diagnostics });

@@ -1,0 +1,107 @@
+/** Carries out what was done to a derived model: its feed-forwards become experts, as a file has them or as settings ask. */
+
+import { dirname, resolve } from 'node:path';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Derivation, DerivationTarget } from '../model/index.ts';
+import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import { type FeedForward, findFeedForwards } from '../passes/feed-forwards.ts';
+import { digestOf, readArtefact } from './artefact.ts';
+import { chooseLayers, convert, objections } from './convert.ts';
+import type { Found } from './find-model.ts';
+import { graphCompute } from './graph-compute.ts';
+import { readSamples } from './samples.ts';
+
+/** How derivations are carried out. */
+export interface DeriveOptions {
+  /** Files are named relative to this folder where a source has none. */
+  readonly cwd: string;
+  readonly threads?: number;
+  readonly progress?: (done: number, total: number) => void;
+}
+
+/** The model with its derivations carried out; itself where it has none. */
+export async function deriveModel(found: Found, options: DeriveOptions): Promise<Outcome<Found>> {
+  const { derivations } = found.model;
+  if (derivations.length === 0) return { ok: true, value: found, diagnostics: [] };
+  const all = findFeedForwards(found.model.graph);
+  const replacements: Replacement[] = [];
+  const diagnostics: Diagnostic[] = [];
+  for (const derivation of derivations) {
+    for (const targets of alike(derivation)) {
+      const layers = chooseLayers(all, { kind: 'paths', paths: targets.map(({ path }) => path) }, found.model.name);
+      if (!layers.ok) return marked(layers, derivation);
+      const settings = targets[0]?.settings as EmergentSettings;
+      const asked: Asked = { all: all.found, layers: layers.value, settings, derivation };
+      const made = settings.group.kind === 'stored' ? stored(found, asked, settings.group.file, options) : await computed(found, asked, options);
+      if (!made.ok) return marked(made, derivation);
+      replacements.push(...made.value);
+      diagnostics.push(...made.diagnostics);
+    }
+  }
+  return { ok: true, value: { ...found, model: { ...found.model, graph: replaceFeedForwards(found.model.graph, replacements), derivations: [] } }, diagnostics };
+}
+
+/** The targets in lists of the same settings: each list is calibrated at once. */
+function alike({ targets }: Derivation): readonly (readonly DerivationTarget[])[] {
+  const lists = new Map<string, DerivationTarget[]>();
+  for (const one of targets) {
+    const key = JSON.stringify(one.settings);
+    lists.set(key, [...(lists.get(key) ?? []), one]);
+  }
+  return [...lists.values()];
+}
+
+/** The diagnostics with the derivation marked, where they mark nothing. */
+function marked(outcome: Outcome<unknown>, { span }: Derivation): Outcome<never> {
+  return { ok: false, diagnostics: outcome.diagnostics.map((one) => (one.at ? one : { ...one, at: { span, text: '' } })) };
+}
+
+const fileOf = (name: string, { span }: Derivation, { cwd }: DeriveOptions): string => resolve(cwd, dirname(span.file), name);
+
+/** The conversions of a file, for the weights they were made for. */
+function stored(found: Found, { layers, settings, derivation }: Asked, name: string, options: DeriveOptions): Outcome<readonly Replacement[]> {
+  const read = readArtefact(fileOf(name, derivation, options), name);
+  if (!read.ok) return read;
+  const diagnostics: Diagnostic[] = [];
+  const replacements = layers.flatMap((feedForward): readonly Replacement[] => {
+    const { path } = feedForward;
+    const one = read.value.find(({ conversion }) => conversion.path === path);
+    if (!one) diagnostics.push(diagnose('artefact-lacks-layer', { file: name, path }));
+    else if (one.digest !== digestOf(feedForward, found.checkpoint)) diagnostics.push(diagnose('artefact-for-other-weights', { file: name, path }));
+    return one ? [{ feedForward, conversion: { ...one.conversion, picks: settings.picks || one.conversion.picks } }] : [];
+  });
+  const few = replacements.find(({ conversion }) => conversion.picks > conversion.experts)?.conversion;
+  if (few) diagnostics.push(diagnose('picks-out-of-range', { picked: few.picks, experts: few.experts }));
+  return diagnostics.length > 0 ? { ok: false, diagnostics } : { ok: true, value: replacements, diagnostics: [] };
+}
+
+/** What is converted with one choice of settings. */
+interface Asked {
+  readonly all: readonly FeedForward[];
+  readonly layers: readonly FeedForward[];
+  readonly settings: EmergentSettings;
+  readonly derivation: Derivation;
+}
+
+async function computed(found: Found, { all, layers, settings, derivation }: Asked, options: DeriveOptions): Promise<Outcome<readonly Replacement[]>> {
+  const diagnostics = objections(all, layers, settings, settings.text !== undefined);
+  if (diagnostics.length > 0) return { ok: false, diagnostics };
+  const samples = settings.text === undefined ? undefined : readSamples(found, { name: settings.text, file: fileOf(settings.text, derivation, options) }, settings.tokens);
+  if (samples && !samples.ok) return samples;
+  const compute = graphCompute(found.checkpoint, options.threads === undefined ? {} : { threads: options.threads });
+  try {
+    const { replacements } = await convert({
+      graph: found.model.graph,
+      checkpoint: found.checkpoint,
+      layers,
+      settings,
+      samples: samples?.value ?? [],
+      compute,
+      ...(options.progress ? { progress: options.progress } : {}),
+    });
+    return { ok: true, value: replacements, diagnostics: [] };
+  } finally {
+    await compute.close();
+  }
+}

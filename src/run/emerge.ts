@@ -1,0 +1,93 @@
+/** `moec emerge` without its words: a model, settings and text in; the converted model, what was decided, and the bargain out. */
+
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Sample } from '../passes/emergent/calibrate.ts';
+import type { Judged } from '../passes/emergent/judge.ts';
+import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import { type FeedForward, type FoundFeedForwards, findFeedForwards } from '../passes/feed-forwards.ts';
+import { digestOf, type StoredConversion } from './artefact.ts';
+import { type Line, type Metric, measureLines, variants } from './bargain.ts';
+import { type Chosen, chooseLayers, convert, objections } from './convert.ts';
+import type { Found } from './find-model.ts';
+import { graphCompute } from './graph-compute.ts';
+
+/** What is to be done. */
+export interface EmergeOptions {
+  readonly settings: EmergentSettings;
+  readonly chosen: Chosen;
+  readonly samples: readonly Sample[] | undefined;
+  /** What is measured of the dense model, the conversion and its controls; nothing where left out. */
+  readonly metric?: Metric;
+  readonly threads?: number;
+  readonly version: string;
+  readonly signal?: AbortSignal;
+  /** Told of each of the two long parts. */
+  readonly progress?: (part: 'converting' | 'measuring', done: number, total: number) => void;
+}
+
+/** What came of it. */
+export interface Emerged {
+  /** The model with experts. */
+  readonly found: Found;
+  readonly replacements: readonly Replacement[];
+  readonly stored: readonly StoredConversion[];
+  /** Layer by layer, on calibration inputs that nothing was fitted to; empty without any. */
+  readonly judged: readonly Judged[];
+  /** The table; empty without a metric. */
+  readonly lines: readonly Line[];
+}
+
+/** The feed-forwards of a model, and those that are meant. */
+export function layersOf(found: Found, chosen: Chosen): Outcome<{ readonly all: FoundFeedForwards; readonly layers: readonly FeedForward[] }> {
+  const all = findFeedForwards(found.model.graph);
+  const layers = chooseLayers(all, chosen, found.source);
+  return layers.ok ? { ok: true, value: { all, layers: layers.value }, diagnostics: [] } : layers;
+}
+
+/** The most that a layer with every expert may differ from the dense layer, on the same input in f32. */
+const identical = 1e-5;
+
+/** Converts a model and measures the conversion. A layer that is not the dense one again with every expert is an error. */
+export async function emerge(found: Found, options: EmergeOptions): Promise<Outcome<Emerged>> {
+  const { settings, samples, metric, threads, version, signal, progress } = options;
+  const picked = layersOf(found, options.chosen);
+  if (!picked.ok) return picked;
+  const { all, layers } = picked.value;
+  const refused = objections(all.found, layers, settings, samples !== undefined);
+  if (refused.length > 0) return { ok: false, diagnostics: refused };
+  const { graph } = found.model;
+  const session = threads === undefined ? {} : { threads };
+  const compute = graphCompute(found.checkpoint, session);
+  try {
+    const converted = await convert({
+      graph,
+      checkpoint: found.checkpoint,
+      layers,
+      settings,
+      samples: samples ?? [],
+      compute,
+      controls: metric !== undefined && samples !== undefined,
+      progress: (done, total) => progress?.('converting', done, total),
+    });
+    const { replacements, judged } = converted;
+    const broken = brokenIdentity(judged);
+    if (broken.length > 0) return { ok: false, diagnostics: broken };
+    const graphs = metric ? variants(graph, replacements, converted.controls) : [];
+    const lines =
+      metric &&
+      (await measureLines(found, graphs, metric, { ...session, version, ...(signal ? { signal } : {}), progress: (done, total) => progress?.('measuring', done, total) }));
+    if (lines && !lines.ok) return lines;
+    const stored = replacements.map(({ feedForward, conversion }) => ({ conversion, digest: digestOf(feedForward, found.checkpoint) }));
+    const model = { ...found.model, graph: replaceFeedForwards(graph, replacements) };
+    return { ok: true, value: { found: { ...found, model }, replacements, stored, judged, lines: lines?.value ?? [] }, diagnostics: [] };
+  } finally {
+    await compute.close();
+  }
+}
+
+function brokenIdentity(judged: readonly Judged[]): readonly Diagnostic[] {
+  return judged
+    .filter(({ identity }) => !(identity <= identical))
+    .map(({ path, identity }) => diagnose('identity-broken', { path, error: identity.toExponential(1), limit: String(identical) }));
+}

@@ -1,0 +1,105 @@
+/** Calibration inputs of a model: windows of a text, or inputs from a file. */
+
+import { readFileSync } from 'node:fs';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { constant, show } from '../graph/dim.ts';
+import type { Graph } from '../graph/graph.ts';
+import { type NdArray, ndArray } from '../graph/nd-array.ts';
+import type { Sample } from '../passes/emergent/calibrate.ts';
+import { reasonOf } from './faults.ts';
+import type { Found } from './find-model.ts';
+import { readInputs } from './inputs.ts';
+import { isObject } from './json.ts';
+import { factsOf } from './prepare.ts';
+import { type Port, toNdArray } from './tensor.ts';
+import { openTokenizer } from './tokenizer.ts';
+
+/** Fewer tokens than this say nothing of a layer. */
+const fewest = 64;
+/** The most tokens of a window. */
+const longest = 512;
+
+/** A file to calibrate on; `name` is what messages call it. */
+export interface CalibrationFile {
+  readonly name: string;
+  readonly file: string;
+}
+
+/** The text of a file, or why there is none. */
+export function readText({ name, file }: CalibrationFile): Outcome<string> {
+  try {
+    return { ok: true, value: readFileSync(file, 'utf8'), diagnostics: [] };
+  } catch (error) {
+    return refuse(name, reasonOf(error));
+  }
+}
+
+/** The tokens of a text, without those that begin and end one. */
+export function tokensOf(found: Found, text: string): Outcome<readonly number[]> {
+  const facts = factsOf(found);
+  if (!facts.ok) return facts;
+  const tokenizer = openTokenizer(facts.value.tokenizer);
+  return tokenizer.ok ? { ok: true, value: tokenizer.value.encode(text, false), diagnostics: [] } : tokenizer;
+}
+
+/** Tokens of a window, as far as the model reads. */
+export function windowOf(found: Found): number {
+  const facts = factsOf(found);
+  return Math.min(longest, facts.ok ? (facts.value.context ?? longest) : longest);
+}
+
+/** Calibration inputs from a file: the first `tokens` tokens of a text, or, where its name ends in .json, all the inputs it lists. */
+export function readSamples(found: Found, given: CalibrationFile, tokens: number): Outcome<readonly Sample[]> {
+  const text = readText(given);
+  if (!text.ok) return text;
+  if (given.name.endsWith('.json')) return samplesOfJson(found.model.graph, text.value, given.name);
+  const ids = tokensOf(found, text.value);
+  return ids.ok ? samplesOfTokens(found.model.graph, ids.value.slice(0, tokens), given.name, windowOf(found)) : ids;
+}
+
+/** Windows of tokens. `name` is what messages call their text. */
+export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: string, window: number): Outcome<readonly Sample[]> {
+  const strange = graph.inputs.find((input) => !(input.name in feeds([0])));
+  if (strange) return refuse(name, `the model takes \`${strange.name}\`, which no text gives; a .json file of inputs can`);
+  if (tokens.length < fewest) return refuse(name, `it has ${tokens.length} tokens, and ${fewest} are the fewest`);
+  const length = Math.min(window, tokens.length);
+  const windows = Array.from({ length: Math.floor(tokens.length / length) }, (_, i) => feeds(tokens.slice(i * length, (i + 1) * length)));
+  return { ok: true, value: windows.map((given) => ({ feeds: Object.fromEntries(graph.inputs.map((input) => [input.name, given[input.name] as NdArray])) })), diagnostics: [] };
+}
+
+/** What a text of tokens gives a model. */
+function feeds(ids: readonly number[]): Readonly<Record<string, NdArray>> {
+  const all = (value: (i: number) => number): NdArray =>
+    ndArray(
+      [1, ids.length],
+      ids.map((_, i) => value(i)),
+      'i64',
+    );
+  return { input_ids: ndArray([1, ids.length], ids, 'i64'), attention_mask: all(() => 1), position_ids: all((i) => i), token_type_ids: all(() => 0) };
+}
+
+/** Samples from the text of a .json file: a list of inputs, each an object of nested lists by name. Tokens whose `attention_mask` is 0 do not count. */
+export function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readonly Sample[]> {
+  let given: unknown;
+  try {
+    given = JSON.parse(text);
+  } catch (error) {
+    return refuse(file, reasonOf(error));
+  }
+  const list: unknown = Array.isArray(given) ? given : [given];
+  if (!Array.isArray(list) || list.length === 0 || !list.every(isObject)) return refuse(file, 'it is no list of inputs');
+  const ports = graph.inputs.flatMap(({ name, type }): readonly Port[] => (type ? [{ name, dtype: type.dtype, dims: type.dims.map((size) => constant(size) ?? show(size)) }] : []));
+  const diagnostics: Diagnostic[] = [];
+  const samples: Sample[] = [];
+  for (const one of list) {
+    const read = readInputs(one, ports);
+    diagnostics.push(...read.diagnostics);
+    if (!read.ok) return { ok: false, diagnostics };
+    const arrays = Object.fromEntries(Object.entries(read.value).map(([name, tensor]) => [name, toNdArray(tensor)]));
+    const { attention_mask: counted } = arrays;
+    samples.push({ feeds: arrays, ...(counted ? { counted } : {}) });
+  }
+  return { ok: true, value: samples, diagnostics: diagnostics.filter(({ severity }) => severity !== 'note') };
+}
+
+const refuse = (file: string, reason: string): Outcome<never> => ({ ok: false, diagnostics: [diagnose('calibration-unfit', { file, reason })] });
