@@ -47,7 +47,7 @@ const defaults: EmergentSettings = {
   experts: 4,
   shared: 0,
   picks: 2,
-  group: { kind: 'balanced_kmeans', of: 'keys', restarts: 4 },
+  group: { kind: 'balanced_kmeans', of: 'keys', restarts: 1 },
   score: { kind: 'mean_key' },
   repair: { kind: 'none' },
   seed: 0,
@@ -129,7 +129,13 @@ model C from B { merge blocks[..1].ffn {}  merge blocks[2..].ffn {} }`;
     expect(derivation?.targets[3]?.settings).toMatchObject({ group: { kind: 'stored', file: 'm.experts.safetensors' }, experts: 0, picks: 0 });
     expect(derivation?.files).toMatchObject([{ path: 'm.experts.safetensors', span: { file: 'main.moe' } }]);
     const [calibrated] = build(`${base}model M from Base { emergent blocks[..].ffn { experts = 4  pick = top(2)  text = "a.txt" } }`, { model: 'M' }).derivations;
-    expect(calibrated?.targets[0]?.settings).toEqual({ ...defaults, text: 'a.txt', score: { kind: 'fitted', features: 0, penalty: 1e-3 } });
+    const fitted = {
+      group: { kind: 'balanced_kmeans', of: 'activations', restarts: 1 },
+      score: { kind: 'decisive', features: 0, penalty: 1e-2 },
+      repair: { kind: 'dropped_means' },
+      inOrder: true,
+    };
+    expect(calibrated?.targets[0]?.settings).toEqual({ ...defaults, text: 'a.txt', ...fitted });
     expect(calibrated?.files.map(({ path }) => path)).toEqual(['a.txt']);
   });
 
@@ -179,11 +185,12 @@ describe('settings as texts, as the command line has them', () => {
         ...defaults,
         experts: 16,
         picks: 8,
-        group: { kind: 'balanced_kmeans', of: 'activations', restarts: 4 },
+        group: { kind: 'balanced_kmeans', of: 'activations', restarts: 1 },
         seed: 3,
         repair: { kind: 'low_rank', rank: 4 },
         text: 'a.txt',
         score: { kind: 'fitted', features: 64, penalty: 1e-2 },
+        inOrder: true,
       },
     });
   });

@@ -67,7 +67,8 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     throw new Refusal(diagnose('in-place-needs-checkpoint', { option: options.inPlace ? '--in-place' : '--link' }));
   const out = inPlace ?? resolve(terminal.cwd, options.out ?? join('out', nameOfTarget(target)));
   const dump = await dumper(terminal, options.dumpAfter);
-  const mine = await writtenBefore(out);
+  const { writtenBefore } = await import('../run/manifest.ts');
+  const mine = writtenBefore(out);
   if (inPlace === undefined) refuseToReplace(out, nameOf(terminal.cwd, out), mine);
   const staging = options.dryRun ? undefined : inPlace === undefined ? stageFolder(out) : stageInside(inPlace);
   try {
@@ -108,14 +109,6 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     staging?.discard();
     found.checkpoint?.close();
   }
-}
-
-/** What an earlier compile wrote into a folder. A damaged moec.json says nothing. */
-async function writtenBefore(folder: string): Promise<ReadonlySet<string>> {
-  const { manifestName, readManifest } = await import('../run/manifest.ts');
-  const file = join(folder, manifestName);
-  const manifest = existsSync(file) ? readManifest(file) : undefined;
-  return new Set(manifest?.ok ? [manifestName, ...manifest.value.files.filter(({ inPlace }) => !inPlace).map(({ name }) => name)] : []);
 }
 
 /** The folder that is there already, on the way to `path`. */

@@ -3,7 +3,7 @@
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -12,6 +12,8 @@ import { setting, whole } from './command.ts';
 import { Refusal, WrongCall } from './exit.ts';
 import { packageFolder } from './package.ts';
 import { noPass } from './passes.ts';
+import type { OutputOptions } from './print.ts';
+import { progress } from './progress.ts';
 import { type FileReader, fileReader, nameOf } from './read.ts';
 import { resolveTarget, type Target } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -83,7 +85,7 @@ export function nameOfTarget(target: Target): string {
 export async function findOrRefuse(
   terminal: Terminal,
   target: Exclude<Target, { kind: 'compiled' }>,
-  options: FindingOptions,
+  options: FindingOptions & OutputOptions,
 ): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
   const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
@@ -105,13 +107,19 @@ export async function findOrRefuse(
   };
   const outcome = target.kind === 'source' ? modelOfSource(nameOf(terminal.cwd, target.file), given) : modelOfCheckpoint(target.folder, given);
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(reader.sources);
-  const { model, checkpoint } = outcome.value;
-  const [derivation] = model.derivations;
-  if (derivation) {
-    checkpoint?.close();
-    throw new Refusal(diagnose('derivation-not-built', { name: model.name, pass: derivation.pass }, { at: derivation.span })).from(reader.sources);
-  }
-  return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
+  const derived = await derive(terminal, outcome.value, options);
+  if (!derived.ok) throw new Refusal(...derived.diagnostics).from(reader.sources);
+  return { found: derived.value, reader, diagnostics: [...outcome.diagnostics, ...derived.diagnostics] };
+}
+
+/** The model after what was done to it, which may take calibration. */
+async function derive(terminal: Terminal, found: Found, options: OutputOptions): Promise<Outcome<Found>> {
+  if (found.model.derivations.length === 0) return { ok: true, value: found, diagnostics: [] };
+  const { deriveModel } = await import('../run/derive-model.ts');
+  const bar = progress(terminal, 'making experts', options);
+  const derived = await deriveModel(found, { cwd: terminal.cwd, progress: bar.at }).finally(bar.end);
+  if (!derived.ok) found.checkpoint?.close();
+  return derived;
 }
 
 /** Prints the graph after the pass that `--dump-after` names; a wrong call where there is no such pass. */

@@ -7,6 +7,7 @@ import { check } from './check.ts';
 import { client } from './client.ts';
 import type { Cli } from './command.ts';
 import { compile } from './compile.ts';
+import { emergeCommand } from './emerge.ts';
 import { evaluate } from './eval.ts';
 import { type ExitCode, endWith, exit } from './exit.ts';
 import { explain } from './explain.ts';
@@ -20,7 +21,7 @@ import type { Terminal } from './terminal.ts';
 import { verify } from './verify.ts';
 
 /** Every command, in the order of the help. Each adds itself, and imports what it works with only when it is called. */
-const commands: readonly ((cli: Cli) => void)[] = [run, compile, evaluate, verify, bench, client, check, format, explain, inspect, passes, ops, benchRound];
+const commands: readonly ((cli: Cli) => void)[] = [run, compile, emergeCommand, evaluate, verify, bench, client, check, format, explain, inspect, passes, ops, benchRound];
 
 /** Runs one call of moec, `call` being its arguments, and returns the exit code. Nothing is thrown. */
 export async function main(call: readonly string[], terminal: Terminal): Promise<ExitCode> {
