@@ -79,8 +79,16 @@ function inline(body: Graph, given: readonly (Value | undefined)[], build: Graph
     const one = given[i];
     if (one) became.set(input, one);
   });
+  replay(body.nodes, became, build, name);
+  const [output] = body.outputs;
+  if (!output) throw new Bug('a body without a result');
+  return became.get(output.value) ?? output.value;
+}
+
+/** Computes nodes again on what their inputs have become; `became` learns their results. */
+export function replay(nodes: readonly Node[], became: Map<Value, Value>, build: GraphBuilder, name: string): void {
   const of = (one: Value): Value => became.get(one) ?? one;
-  for (const node of body.nodes) {
+  for (const node of nodes) {
     const results = build.add(
       node.op,
       node.inputs.map((one) => one && of(one)),
@@ -89,9 +97,6 @@ function inline(body: Graph, given: readonly (Value | undefined)[], build: Graph
     );
     node.outputs.forEach((old, i) => became.set(old, results[i] ?? old));
   }
-  const [output] = body.outputs;
-  if (!output) throw new Bug('a body without a result');
-  return of(output.value);
 }
 
 export const batchSegmentsPass: Pass = {

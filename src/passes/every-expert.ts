@@ -4,7 +4,7 @@ import { Bug } from '../diagnostics/bug.ts';
 import type { GraphBuilder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { add, mul } from '../ops/elementwise.ts';
-import { sharesOf, wide } from './batch-segments.ts';
+import { replay, sharesOf, wide } from './batch-segments.ts';
 import type { Routing } from './emit-segments.ts';
 import type { ExpertWeights } from './expert-weights.ts';
 import type { Expert } from './segments.ts';
@@ -30,19 +30,9 @@ export function everyExpert(build: GraphBuilder, experts: readonly Expert[], rou
 
 /** The output of expert `e` of a kind, for all tokens. */
 function runOne(build: GraphBuilder, { nodes, result, weights: lifted, outside }: Expert, e: number, weights: ExpertWeights, name: string): Value {
-  const became = new Map<Value, Value>();
-  const of = (one: Value): Value => {
-    const all = lifted.get(one);
-    return became.get(one) ?? (all ? weights.of(all, e, build) : (outside.get(one) ?? one));
-  };
-  for (const node of nodes) {
-    const results = build.add(
-      node.op,
-      node.inputs.map((one) => one && of(one)),
-      node.attrs,
-      { name: `${name}/${node.op.name}`, ...(node.span ? { span: node.span } : {}) },
-    );
-    node.outputs.forEach((old, i) => became.set(old, results[i] ?? old));
-  }
-  return of(result);
+  const became = new Map(outside);
+  const read = new Set(nodes.flatMap(({ inputs }) => inputs));
+  for (const [one, all] of lifted) if (read.has(one)) became.set(one, weights.of(all, e, build));
+  replay(nodes, became, build, name);
+  return became.get(result) ?? result;
 }
