@@ -8,6 +8,7 @@ import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { parseGraph } from '../src/graph/parse-text.ts';
 import { exportModel } from '../src/onnx/export.ts';
 import { ops } from '../src/ops/index.ts';
+import { splitPasts } from '../src/passes/split-caches.ts';
 import { ort } from '../src/targets/ort.ts';
 import { lowerModel } from '../src/targets/pipeline.ts';
 import { generator } from './ops/harness.ts';
@@ -15,8 +16,7 @@ import { must } from './running.ts';
 
 const vocabulary = 24;
 
-const model = parseGraph(
-  `graph llama(input_ids: i64[B, S]) -> (logits)
+const text = `graph llama(input_ids: i64[B, S]) -> (logits)
   weight embed: f32[${vocabulary}, 16] = "embed"
   weight frequencies: f32[4] = "frequencies"
   weight q: f32[16, 16] = "q"
@@ -38,9 +38,8 @@ const model = parseGraph(
   h = add(x, m)
   n = rms_norm(h, gain)
   logits = matmul(n, head)
-`,
-  ops,
-);
+`;
+const model = parseGraph(text, ops);
 
 const next = generator(11);
 const weights = new Map(
@@ -55,8 +54,8 @@ const weights = new Map(
 const weight = (path: string): NdArray => weights.get(path) ?? ndArray([], []);
 
 /** Logits of the last token, by the graph of the whole sequence. */
-function logitsAfter(tokens: readonly number[]): number[] {
-  const logits = evaluateGraph(model, { input_ids: ndArray([1, tokens.length], tokens, 'i64') }, weight)['logits'];
+function logitsAfter(tokens: readonly number[], graph: Graph = model): number[] {
+  const logits = evaluateGraph(graph, { input_ids: ndArray([1, tokens.length], tokens, 'i64') }, weight)['logits'];
   return [...(logits?.data.slice(-vocabulary) ?? [])];
 }
 
@@ -249,6 +248,18 @@ test('a draw at the ends of [0, 1) picks the first and the last of those kept', 
     .sort((a, b) => b.score - a.score);
   expect(await generate([prompt], 1, chosen, [0])).toEqual([[falling[0]?.token]]);
   expect(await generate([prompt], 1, chosen, [1 - 2 ** -24])).toEqual([[falling[2]?.token]]);
+});
+
+test.each(['causal: true, window: 6', 'causal: true, softcap: 2.0', 'causal: true, scale: 0.9'])('over several chunks, the cache in two parts: %s', async (wanted) => {
+  const graph = parseGraph(text.replace('causal: true', wanted), ops);
+  const step = must(await lowerModel(graph, { target: ort, form: 'step', storage: 'written' })).graph;
+  expect(splitPasts(step).size).toBe(2);
+  const tokens = [...prompt];
+  for (let i = 0; i < 70; i++) tokens.push(pick(logitsAfter(tokens, graph), tokens, greedy, 0));
+  const session = await sessionOf('loop', graph);
+  const padded = await session.run(feedsOf([prompt, [9, ...prompt, 2]], 70, greedy, Array<number>(70).fill(0), []));
+  const written = numbers(padded['tokens'] as onnxruntime.Tensor).filter((_, i) => i % 2 === 0);
+  expect(written).toEqual(tokens.slice(prompt.length));
 });
 
 test('no steps, no tokens', async () => {

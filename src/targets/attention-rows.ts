@@ -16,9 +16,9 @@ interface Rows {
 /** Lowers attention whose queries, keys and values are split from rows, turned or not, with keys and values kept in a cache or not; leaves other attention alone. */
 export const attendByRows: Lowering = (node, context, old) => {
   const settings = settingsOf(node);
-  const [q, k, v] = old.inputs;
+  const [q, k, v, keep] = old.inputs;
   const [result] = old.outputs;
-  if (!settings || !result) return undefined;
+  if (!settings || !result || masksByHead(keep)) return undefined;
   const [queries, keys, values] = [rowsOf(q, context), keptRows(k, context), keptRows(v, context)];
   if (!queries || !keys || !values || (keys.past === undefined) !== (values.past === undefined)) return undefined;
   const { onnx } = context;
@@ -34,6 +34,12 @@ export const attendByRows: Lowering = (node, context, old) => {
   const apart = context.typed(onnx.Transpose(onnx.Reshape(y, onnx.ints([0, 0, queries.heads, width])), { perm: [0, 2, 1, 3] }), result.type);
   merged.set(apart, y);
   return [apart];
+};
+
+/** Whether heads differ in what they may see: a loop that keeps a cache in two parts reckons with one mask for all. */
+const masksByHead = (keep: Value | undefined): boolean => {
+  const dims = keep?.type?.dims ?? [];
+  return dims.length >= 4 && constant(dims.at(-3) ?? -1) !== 1;
 };
 
 /** From the result of an attention, heads apart, to the same as rows. */
