@@ -103,7 +103,9 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled: convert what it was compiled from' }));
   const settings = await settingsOf(call);
-  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, call);
+  const { found: opened, reader, diagnostics } = await findOrRefuse(terminal, target, call);
+  const { raisedModel } = await import('../run/find-onnx.ts');
+  const found = raisedModel(opened);
   try {
     if (call.dryRun) return sayPlan(terminal, found, call, diagnostics, reader.sources);
     const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));

@@ -1,5 +1,7 @@
 /** How an imported graph of ONNX becomes one of ops: the passes in order. */
 
+import { Bug } from '../diagnostics/bug.ts';
+import type { Graph } from '../graph/graph.ts';
 import { dropDead } from './drop-dead.ts';
 import { foldConstants } from './fold-constants.ts';
 import { recogniseActivations } from './recognise-activations.ts';
@@ -11,7 +13,7 @@ import { shareDuplicates } from './share-duplicates.ts';
 import { simplify } from './simplify.ts';
 import { sinkReshapes } from './sink-reshapes.ts';
 
-/** Raises what is known to ops and folds what is spelled out; the rest passes through. Afterwards `findFeedForwards` sees what there is. */
+/** The passes: what is known is raised to ops, what is spelled out is folded, the rest passes through. */
 export const recognition: readonly PassRun[] = [
   recogniseOpsPass,
   foldConstants,
@@ -27,3 +29,12 @@ export const recognition: readonly PassRun[] = [
   shareDuplicates,
   dropDead,
 ].map((pass) => ({ pass }));
+
+/** The graph after these passes, in which `findFeedForwards` sees what there is. */
+export function recognised(graph: Graph): Graph {
+  return recognition.reduce((now, { pass }) => {
+    const next = pass.run(now, {}, { report: () => {} });
+    if (next instanceof Promise) throw new Bug(`${pass.name} computes`);
+    return next;
+  }, graph);
+}

@@ -6,7 +6,7 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { type BuildOptions, buildModel, describes, filesNamed, loadProgram, type Model, type NamedFile, type Program, type Reader } from '../model/index.ts';
 import type { Imported } from '../onnx/import.ts';
 import { findFeedForwards } from '../passes/feed-forwards.ts';
-import { recogniseOps } from '../passes/recognise-ops.ts';
+import { recognised } from '../passes/recognition.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
 import { modelOfOnnx } from './find-onnx.ts';
@@ -66,8 +66,8 @@ function modelOfNamedOnnx(program: Program, named: NamedFile, weights: NamedFile
   if (!existsSync(path)) return refuse(diagnose('named-file-missing', { path: named.path }, { at: named.span }));
   const read = modelOfOnnx(path, {}, named.path);
   if (!read.ok) return read;
-  const { graph } = read.value.model;
-  const places = findFeedForwards(recogniseOps(graph)).found.map((one) => one.path);
+  const graph = recognised(read.value.model.graph);
+  const places = findFeedForwards(graph).found.map((one) => one.path);
   const built = build(program, { ...options, imported: { graph, places } }, undefined, read.value.checkpoint, undefined);
   const diagnostics = [...read.diagnostics, ...built.diagnostics];
   if (built.ok) return { ok: true, value: { ...read.value, model: built.value.model, source: built.value.source }, diagnostics };

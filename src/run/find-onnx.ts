@@ -6,6 +6,7 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import type { Value } from '../graph/graph.ts';
 import { type Imported, importModel } from '../onnx/import.ts';
 import { upgrade } from '../onnx/upgrade/upgrade.ts';
+import { recognised } from '../passes/recognition.ts';
 import { ort } from '../targets/ort.ts';
 import type { TensorInfo } from '../weights/checkpoint.ts';
 import { openTensors, unreadable } from '../weights/open.ts';
@@ -103,4 +104,9 @@ function isCheckpoint(folder: string): boolean {
 
 function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
   return { ok: false, diagnostics };
+}
+
+/** The model with its graph raised to ops, for what works on ops; other models are as they were. */
+export function raisedModel(found: Found): Found {
+  return found.imported ? { ...found, model: { ...found.model, graph: recognised(found.model.graph) } } : found;
 }
