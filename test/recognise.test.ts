@@ -154,11 +154,11 @@ const arrays: Readonly<Record<string, NdArray>> = {
   ids: ndArray([2], [3, 1], 'i64'),
 };
 
-async function results(graph: Graph): Promise<NdArray> {
+async function results(graph: Graph, given = arrays): Promise<NdArray> {
   const session = await ort.InferenceSession.create(written(graph), { logSeverityLevel: 3 });
   const feeds = Object.fromEntries(
     graph.inputs.map(({ name }) => {
-      const { dims = [], data = new Float64Array(), dtype } = arrays[name] ?? {};
+      const { dims = [], data = new Float64Array(), dtype } = given[name] ?? {};
       return [name, dtype === 'i64' ? new ort.Tensor('int64', BigInt64Array.from(data, BigInt), dims) : new ort.Tensor('float32', Float32Array.from(data), dims)];
     }),
   );
@@ -212,6 +212,25 @@ test.each([
 test('types are known past nodes that stay', () => {
   const raised = recogniseOps(read('a = onnx.Gather(x, ids, axis: 2)\nb = onnx.Trilu(a)\nc = onnx.IsNaN(b)\nd = onnx.Where(c, b, b)\ny = onnx.Relu(d)'));
   expect(raised.nodes.map(({ op }) => op.name)).toEqual(['onnx.Gather', 'onnx.Trilu', 'onnx.IsNaN', 'where', 'relu']);
+});
+
+test('a size that only a node of ONNX knows is read from what the node makes', async () => {
+  const graph = parseGraph(
+    `graph g(x: f32[2, 3, 4]) -> (y)
+  found: i64[3, n] = onnx.NonZero(x)
+  counts: i64[n] = range(n: n)
+  y: i64[3, n] = add(found, counts)
+`,
+    ops,
+  );
+  const zeros = {
+    ...arrays,
+    x: ndArray(
+      [2, 3, 4],
+      Float64Array.from({ length: 24 }, (_, i) => (i % 5 === 2 ? i : 0)),
+    ),
+  };
+  expect(await results(graph, zeros)).toMatchObject({ dims: [3, 5], data: Float64Array.of(0, 1, 3, 4, 5, 0, 2, 2, 4, 6, 2, 4, 2, 4, 6) });
 });
 
 test('a large constant becomes a weight', () => {

@@ -3,6 +3,7 @@
 import { Bug } from '../diagnostics/bug.ts';
 import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { constant } from '../graph/constant.ts';
+import { show } from '../graph/dim.ts';
 import { type Graph, type Node, type Unit, type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import { replaceOuter } from '../graph/rewrite.ts';
@@ -37,10 +38,11 @@ interface Place extends LoweringContext {
 /** The same meaning in nodes of ONNX alone. Those that are there already stay what they are, with the values they make. */
 export function lowerGraph(graph: Graph, target: Target, storage: Storage): Graph {
   const build = graphBuilder();
+  const sized = [...graph.inputs];
   const plain = onnxBuilder(
     ofUnit(build, () => run.unit),
     target.opset,
-    graph.inputs,
+    sized,
     () => run.path,
   );
   const device = target.device?.(plain, graph.inputs);
@@ -54,7 +56,8 @@ export function lowerGraph(graph: Graph, target: Target, storage: Storage): Grap
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((one) => [one, node] as const)));
   const around: Around = { expertWeight: (lifted, e) => experts.weightOf(lifted, e), lifted: (one) => lifted.get(one), makers, became };
   const context = contextOf(onnx, run, around, more, build);
-  lowerNodes(graph.nodes, became, context, run);
+  const named = new Set(graph.inputs.flatMap(({ type }) => type?.dims ?? []).map(show));
+  lowerNodes(graph.nodes, became, context, run, (node) => sized.push(...newlySized(node, named)));
   const resultOf = (old: Value): Value => {
     const now = became.get(old) ?? old;
     return device?.result(now, old.type) ?? now;
@@ -149,7 +152,18 @@ function present(result: Value | undefined, { op }: Node): Value {
   return result;
 }
 
-function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: Place, run: Run): void {
+/** Results of a node of ONNX with a size that no value before it has: from their shapes such sizes are read. */
+function newlySized({ op, outputs }: Node, named: Set<string>): readonly Value[] {
+  if (!op.foreign) return [];
+  return outputs.filter(({ type }) => {
+    const fresh = (type?.dims ?? []).map(show).filter((size) => !named.has(size));
+    for (const size of fresh) named.add(size);
+    return fresh.length > 0;
+  });
+}
+
+/** Lowers nodes in order; `made` hears of each. */
+function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: Place, run: Run, made?: (node: Node) => void): void {
   const of = (old: Value): Value => became.get(old) ?? old;
   for (const node of nodes) {
     run.path = node.outputs[0]?.name ?? node.op.name;
@@ -157,6 +171,7 @@ function lowerNodes(nodes: readonly Node[], became: Map<Value, Value>, context: 
     const moved: Node = { ...node, inputs: node.inputs.map((one) => one && of(one)) };
     const results = lowerNode(node, moved, context, run);
     node.outputs.forEach((old, i) => became.set(old, withType(present(results[i], node), old.type, run)));
+    made?.(node);
     const [from] = moved.inputs;
     const [to] = node.outputs;
     if (node.op.name === 'transpose' && from && to && to.type?.dims.length === 2) run.transposes.set(of(to), from);
