@@ -89,7 +89,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
   if (diagnostics.length > 0) return { ok: false, diagnostics };
   const samples = settings.text === undefined ? undefined : readSamples(found, { name: settings.text, file: fileOf(settings.text, derivation, options) }, settings.tokens);
   if (samples && !samples.ok) return samples;
-  const compute = graphCompute(found.checkpoint, options.threads === undefined ? {} : { threads: options.threads });
+  const compute = graphCompute(found, options.threads === undefined ? {} : { threads: options.threads });
   try {
     const { replacements } = await convert({
       graph: found.model.graph,

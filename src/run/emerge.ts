@@ -48,7 +48,7 @@ export function layersOf(found: Found, chosen: Chosen): Outcome<{ readonly all: 
 /** The most that a layer with every expert may differ from the dense layer, on the same input in f32. */
 const identical = 1e-5;
 
-/** Converts a model and measures the conversion. A layer that is not the dense one again with every expert is an error. */
+/** Converts a model (one of ONNX is raised before, by `raisedModel`) and measures the conversion. A layer that is not the dense one again with every expert is an error. */
 export async function emerge(found: Found, options: EmergeOptions): Promise<Outcome<Emerged>> {
   const { settings, samples, metric, threads, version, signal, progress } = options;
   const picked = layersOf(found, options.chosen);
@@ -58,7 +58,7 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
   if (refused.length > 0) return { ok: false, diagnostics: refused };
   const { graph } = found.model;
   const session = threads === undefined ? {} : { threads };
-  const compute = graphCompute(found.checkpoint, session);
+  const compute = graphCompute(found, session);
   try {
     const converted = await convert({
       graph,

@@ -6,10 +6,9 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { type BuildOptions, buildModel, describes, filesNamed, loadProgram, type Model, type NamedFile, type Program, type Reader } from '../model/index.ts';
 import type { Imported } from '../onnx/import.ts';
 import { findFeedForwards } from '../passes/feed-forwards.ts';
-import { recognised } from '../passes/recognition.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
-import { modelOfOnnx } from './find-onnx.ts';
+import { modelOfOnnx, raisedModel } from './find-onnx.ts';
 import { isObject } from './json.ts';
 
 /** What to look for, and how. */
@@ -66,11 +65,12 @@ function modelOfNamedOnnx(program: Program, named: NamedFile, weights: NamedFile
   if (!existsSync(path)) return refuse(diagnose('named-file-missing', { path: named.path }, { at: named.span }));
   const read = modelOfOnnx(path, {}, named.path);
   if (!read.ok) return read;
-  const graph = recognised(read.value.model.graph);
+  const raised = raisedModel(read.value);
+  const { graph } = raised.model;
   const places = findFeedForwards(graph).found.map((one) => one.path);
   const built = build(program, { ...options, imported: { graph, places } }, undefined, read.value.checkpoint, undefined);
   const diagnostics = [...read.diagnostics, ...built.diagnostics];
-  if (built.ok) return { ok: true, value: { ...read.value, model: built.value.model, source: built.value.source }, diagnostics };
+  if (built.ok) return { ok: true, value: { ...raised, model: built.value.model, source: built.value.source }, diagnostics };
   read.value.checkpoint?.close();
   return { ok: false, diagnostics };
 }

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Value } from '../graph/graph.ts';
+import { carried } from '../onnx/extras.ts';
 import { type Imported, importModel } from '../onnx/import.ts';
 import { upgrade } from '../onnx/upgrade/upgrade.ts';
 import { recognised } from '../passes/recognition.ts';
@@ -106,7 +107,10 @@ function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
   return { ok: false, diagnostics };
 }
 
-/** The model with its graph raised to ops, for what works on ops; other models are as they were. */
+/** The model with its graph raised to ops, for what works on ops, and all else that its file says; other models are as they were. */
 export function raisedModel(found: Found): Found {
-  return found.imported ? { ...found, model: { ...found.model, graph: recognised(found.model.graph) } } : found;
+  const { imported, model } = found;
+  if (!imported) return found;
+  const graph = recognised(model.graph);
+  return { ...found, model: { ...model, graph }, imported: { ...imported, extras: carried(imported.extras, model.graph, graph) } };
 }

@@ -7,7 +7,7 @@ import { fitMembership, picksOf } from '../../src/passes/emergent/membership.ts'
 import { graphCompute } from '../../src/run/graph-compute.ts';
 import { randomNumbers } from '../../src/weights/random.ts';
 
-const compute = graphCompute(undefined, { threads: 1 });
+const compute = graphCompute({}, { threads: 1 });
 afterAll(() => compute.close());
 
 test('the k largest are picked, of equals the first', () => {

@@ -28,7 +28,7 @@ const python = process.env['MOEC_PYTHON'] ?? 'python3';
 const script = fileURLToPath(new URL('grouping.py', import.meta.url));
 const root = mkdtempSync(join(tmpdir(), 'moec-grouping-'));
 const compute = portableCompute();
-const graphs = graphCompute(undefined, { threads: 1 });
+const graphs = graphCompute({}, { threads: 1 });
 afterAll(async () => {
   rmSync(root, { recursive: true, force: true });
   await compute.close();

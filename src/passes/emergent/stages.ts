@@ -2,6 +2,7 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import { constant } from '../../graph/constant.ts';
+import { same, symbol, symbolsOf } from '../../graph/dim.ts';
 import { type Graph, type Node, type Output, type Value, value } from '../../graph/graph.ts';
 import { rewrite } from '../../graph/rewrite.ts';
 import type { FeedForward } from '../feed-forwards.ts';
@@ -30,29 +31,67 @@ export function cutStages(graph: Graph, feedForwards: readonly FeedForward[]): r
     for (const input of readBy(node)) visit(input, stage);
   };
   ordered.forEach(({ x }, stage) => visit(x, stage));
-  return ordered.map((feedForward, stage) => stageAt(graph, feedForward, stage, stageOf));
+  const parts = ordered.map((feedForward, stage) => partOf(graph, feedForward, stage, stageOf, makers));
+  return parts.map((part, stage) => {
+    const later = new Set(parts.slice(stage + 1).flatMap(({ reads }) => reads));
+    const { x } = part.feedForward;
+    const given = graph.nodes.filter((node) => stageOf.get(node) === stage && node.op !== constant).flatMap(({ outputs }) => outputs.filter((one) => one !== x && later.has(one)));
+    return stageAt(graph, part, [x, ...given]);
+  });
 }
 
-function stageAt(graph: Graph, feedForward: FeedForward, stage: number, stageOf: ReadonlyMap<Node, number>): Stage {
+/** What one stage runs, and what it does not make itself. */
+interface Part extends Pick<Stage, 'feedForward' | 'reads'> {
+  readonly nodes: ReadonlySet<Node>;
+}
+
+type Makers = ReadonlyMap<Value, Node>;
+
+function partOf(graph: Graph, feedForward: FeedForward, stage: number, stageOf: ReadonlyMap<Node, number>, makers: Makers): Part {
+  const { x } = feedForward;
+  const nodes = withMakers(
+    graph.nodes.filter((node) => stageOf.get(node) === stage),
+    x,
+    makers,
+  );
   const weights = new Set(graph.weights.map((weight) => weight.value));
-  const own = graph.nodes.filter((node) => stageOf.get(node) === stage);
-  const constants = graph.nodes.filter((node) => node.op === constant && stageOf.get(node) !== stage);
-  const made = new Set([...own, ...constants].flatMap((node) => node.outputs));
-  const reads = [...new Set(own.flatMap(readBy))].filter((one) => !made.has(one) && !weights.has(one));
-  const later = new Set(graph.nodes.filter((node) => (stageOf.get(node) ?? -1) > stage).flatMap(readBy));
-  const gives = [feedForward.x, ...own.filter((node) => node.op !== constant).flatMap((node) => node.outputs.filter((output) => output !== feedForward.x && later.has(output)))];
-  if (!made.has(feedForward.x) && !reads.includes(feedForward.x)) reads.push(feedForward.x);
-  const read = new Set(own.flatMap(readBy));
-  const inputs = reads.map((one, i) => value(`in.${i}`, one.type));
+  const made = new Set([...nodes].flatMap((node) => node.outputs));
+  const reads = [...new Set([...[...nodes].flatMap(readBy), x])].filter((one) => !made.has(one) && !weights.has(one));
+  return { feedForward, nodes, reads: [...reads, ...inputsOfSizes(graph, nodes, reads)] };
+}
+
+function stageAt(graph: Graph, { feedForward, nodes, reads }: Part, gives: readonly Value[]): Stage {
+  const read = new Set([...nodes].flatMap(readBy));
   const whole: Graph = {
     name: `${graph.name}.${feedForward.path}`,
     inputs: reads,
     outputs: gives.map((one, i): Output => ({ name: `out.${i}`, value: one })),
-    nodes: graph.nodes.filter((node) => stageOf.get(node) === stage || (node.op === constant && node.outputs.some((output) => read.has(output)))),
+    nodes: graph.nodes.filter((node) => nodes.has(node)),
     weights: graph.weights.filter((weight) => read.has(weight.value)),
   };
-  const replace = new Map(reads.map((one, i) => [one, inputs[i] ?? one]));
+  const replace = new Map(reads.map((one, i) => [one, value(`in.${i}`, one.type)]));
   return { feedForward, reads, gives, graph: rewrite(whole, () => undefined, { replace }) };
+}
+
+/** The nodes of a stage with constants and those of earlier stages that make what no type is known of: that is not handed on but made again. */
+function withMakers(own: readonly Node[], x: Value, makers: Makers): ReadonlySet<Node> {
+  const all = new Set(own);
+  const visit = (one: Value): void => {
+    const node = makers.get(one);
+    if (!node || all.has(node) || one === x || (one.type && node.op !== constant)) return;
+    all.add(node);
+    readBy(node).forEach(visit);
+  };
+  own.flatMap(readBy).forEach(visit);
+  return all;
+}
+
+/** Inputs of the model that have sizes which a stage names and nothing that it reads has. */
+function inputsOfSizes(graph: Graph, own: ReadonlySet<Node>, reads: readonly Value[]): readonly Value[] {
+  const has = (one: Value, name: string): boolean => one.type?.dims.some((size) => same(size, symbol(name))) ?? false;
+  const named = [...own].flatMap(({ outputs }) => outputs.flatMap(({ type }) => type?.dims.flatMap(symbolsOf) ?? []));
+  const missing = [...new Set(named)].filter((name) => !reads.some((one) => has(one, name)));
+  return graph.inputs.filter((input) => !reads.includes(input) && missing.some((name) => has(input, name)));
 }
 
 /** Feed-forwards by where their results are made. */
