@@ -69,13 +69,14 @@ function linesOf({ emerged: { lines } }: Bargain, { active, total }: Active): st
 function layersOf({ emerged: { judged } }: Bargain): string {
   if (judged.length === 0) return '';
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  const rows = judged.map(({ path, identity, error, captured, best, load }) => [
+  const rows = judged.map(({ path, picked, identity, error, captured, best, load }) => [
     path,
+    `${Number(picked.toFixed(1))} of ${load.length}`,
     identity.toExponential(1),
     percent(error),
     percent(captured),
     percent(best),
     percent(Math.max(...load)),
   ]);
-  return table([['layer', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert'], ...rows]);
+  return table([['layer', 'picks', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert'], ...rows]);
 }

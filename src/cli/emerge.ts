@@ -1,14 +1,14 @@
 /** `moec emerge`: turns the feed-forwards of a dense model into experts, and prints what that costs. */
 
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { Metric } from '../run/bargain.ts';
 import type { Chosen } from '../run/convert.ts';
 import type { Emerged, EmergeOptions } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
-import { type Cli, whole } from './command.ts';
+import { type Cli, upTo, whole } from './command.ts';
 import { sayBargain, sayCandidates } from './emerge-output.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
@@ -24,6 +24,8 @@ import type { Terminal } from './terminal.ts';
 export interface EmergeCall extends FindingOptions, OutputOptions {
   readonly experts: number;
   readonly top?: number;
+  readonly budget?: number;
+  readonly pick?: string;
   readonly shared: number;
   readonly layers?: Chosen;
   readonly group?: string;
@@ -60,6 +62,8 @@ function options(command: Command): Command {
     .argument('<target>', 'a .moe file, a checkpoint folder or a file of ONNX')
     .option('--experts <N>', 'experts of each feed-forward', whole(2), 16)
     .option('--top <K>', 'experts that a token picks (default: half of them)', whole(1))
+    .addOption(new Option('--budget <SHARE>', 'share of the neurons that run in the mean over the layers: each layer picks its own number').argParser(upTo(1)).conflicts('top'))
+    .addOption(new Option('--pick <HOW>', 'how many experts a token picks, in the words of the language').conflicts(['top', 'budget']))
     .option('--shared <N>', 'of the experts, how many always run; --top counts the others', whole(0), 0)
     .option('--layers <RANGE>', 'which feed-forwards: 10..20 by number, or a path (default: all)', chosenOf)
     .option('--group <HOW>', 'how neurons are grouped (`moec emerge --help` lists the words)')
@@ -82,6 +86,7 @@ function options(command: Command): Command {
 }
 
 const words = `
+Picks:   top(K), budget(SHARE), threshold(SHARE, most: K)
 Groups:  balanced_kmeans(of: keys | activations), coactivation, carved, contiguous, random
 Scores:  decisive(features: N), fitted(features: N), representative, mean_key; oracle and random are controls
 Repairs: dropped_means, means, low_rank(N), none
@@ -123,12 +128,12 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
 }
 
 /** The settings as a directive of the language would have them. */
-async function settingsOf({ experts, shared, top, group, score, repair, calibrate, tokens, seed = 0, pad, untie, inOrder }: EmergeCall): Promise<EmergentSettings> {
+async function settingsOf({ experts, shared, top, budget, pick, group, score, repair, calibrate, tokens, seed = 0, pad, untie, inOrder }: EmergeCall): Promise<EmergentSettings> {
   const { emergentSettingsOf } = await import('../model/index.ts');
   const texts = {
     experts: String(experts),
     shared: String(shared),
-    pick: `top(${top ?? Math.max(1, Math.floor((experts - shared) / 2))})`,
+    pick: pick ?? (budget === undefined ? `top(${top ?? Math.max(1, Math.floor((experts - shared) / 2))})` : `budget(${budget})`),
     seed: String(seed),
     tokens: String(tokens),
     pad: String(pad ?? false),

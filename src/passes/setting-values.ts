@@ -46,6 +46,9 @@ export function whole(least: number): Reader<number> {
 /** A number above 0. */
 export const positive: Reader<number> = numeric(Number.isFinite, 'a number', (value) => value > 0, 'above 0');
 
+/** A part of a whole: above 0, and 1 is all of it. */
+export const portion: Reader<number> = numeric(Number.isFinite, 'a number', (value) => value > 0 && value <= 1, 'above 0 and at most 1');
+
 function numeric(fits: (value: number) => boolean, expected: string, inRange: (value: number) => boolean, range: string): Reader<number> {
   return {
     read: (written, at) => {

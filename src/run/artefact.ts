@@ -6,7 +6,7 @@ import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import type { Source } from '../graph/source.ts';
 import { transposedView } from '../graph/views.ts';
-import type { Conversion, Repair, Router } from '../passes/emergent/conversion.ts';
+import type { Conversion, Repair, Router, Threshold } from '../passes/emergent/conversion.ts';
 import type { FeedForward } from '../passes/feed-forwards.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { toBytes } from '../weights/elements.ts';
@@ -46,7 +46,15 @@ function tensorsOf({ order, shared, router, repair }: Conversion): Readonly<Reco
 
 /** Writes the file; refusals of the system are thrown. */
 export function writeArtefact(file: string, conversions: readonly StoredConversion[], version: string): void {
-  const listed = conversions.map(({ conversion: { path, experts, size, picks, router }, digest }) => ({ path, experts, size, picks, router: router.kind, digest }));
+  const listed = conversions.map(({ conversion: { path, experts, size, picks, threshold, router }, digest }) => ({
+    path,
+    experts,
+    size,
+    picks,
+    threshold,
+    router: router.kind,
+    digest,
+  }));
   const json = Buffer.from(JSON.stringify({ moec: version, conversions: listed }));
   const tensors = conversions.flatMap(({ conversion }) =>
     Object.entries(tensorsOf(conversion)).map(([name, { dtype, dims, data }]) => ({ name: `${conversion.path}.${name}`, dtype, dims, bytes: [toBytes(dtype, data)] })),
@@ -81,6 +89,7 @@ interface Listed {
   readonly experts: number;
   readonly size: number;
   readonly picks: number;
+  readonly threshold?: Threshold;
   readonly router: Router['kind'];
   readonly digest: string;
 }
@@ -111,11 +120,13 @@ function isListed(one: unknown): one is Listed {
   if (!isObject(one)) return false;
   const counts = [one['experts'], one['size'], one['picks']];
   const fits = counts.every((count) => Number.isSafeInteger(count) && Number(count) > 0) && Number(one['picks']) <= Number(one['experts']);
-  return fits && typeof one['path'] === 'string' && typeof one['digest'] === 'string' && Object.hasOwn(routerArrays, String(one['router']));
+  const { threshold } = one;
+  const plain = threshold === undefined || (isObject(threshold) && Number.isFinite(threshold['score']) && Number.isFinite(threshold['mean']));
+  return fits && plain && typeof one['path'] === 'string' && typeof one['digest'] === 'string' && Object.hasOwn(routerArrays, String(one['router']));
 }
 
 /** The conversion, or what is wrong with it. */
-function conversionOf({ path, experts, size, picks, router: kind }: Listed, checkpoint: Checkpoint): Conversion | string {
+function conversionOf({ path, experts, size, picks, threshold, router: kind }: Listed, checkpoint: Checkpoint): Conversion | string {
   const array = (name: string): NdArray | undefined => {
     const info = checkpoint.tensors.get(`${path}.${name}`);
     return info && sourceArray({ kind: 'tensor', name: info.name, dims: info.dims, dtype: info.dtype }, checkpoint);
@@ -128,5 +139,15 @@ function conversionOf({ path, experts, size, picks, router: kind }: Listed, chec
   const absent = wanted.find((name) => !name.endsWith('?') && !arrays[name]);
   if (absent) return `\`${path}.router.${absent}\` is missing`;
   const repair: Repair | undefined = projection && maps ? { projection, maps } : undefined;
-  return { path, experts, size, picks, order: [...order.data], shared: [...shared.data], router: { kind, ...arrays } as unknown as Router, ...(repair ? { repair } : {}) };
+  return {
+    path,
+    experts,
+    size,
+    picks,
+    ...(threshold ? { threshold } : {}),
+    order: [...order.data],
+    shared: [...shared.data],
+    router: { kind, ...arrays } as unknown as Router,
+    ...(repair ? { repair } : {}),
+  };
 }

@@ -3,6 +3,7 @@
 import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
+import { type Conversion, meanPicks, withEveryExpert } from '../passes/emergent/conversion.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { FeedForward } from '../passes/feed-forwards.ts';
 import { ort } from '../targets/ort.ts';
@@ -75,7 +76,7 @@ export function variants(
   replacements: readonly Replacement[],
   controls: Readonly<Record<string, readonly Replacement[]>> = {},
 ): readonly (readonly [string, Graph])[] {
-  const all = replacements.map(({ feedForward, conversion }) => ({ feedForward, conversion: { ...conversion, picks: conversion.experts } }));
+  const all = replacements.map(({ feedForward, conversion }) => ({ feedForward, conversion: withEveryExpert(conversion) }));
   return [
     ['dense', graph],
     ['all experts', replaceFeedForwards(graph, all)],
@@ -96,16 +97,17 @@ export function activeParameters(replacements: readonly Replacement[]): Active {
   for (const { feedForward, conversion } of replacements) {
     const neuron = parametersOfNeuron(feedForward);
     total += neuron * feedForward.neurons;
-    active += neuron * (conversion.shared.length + conversion.picks * conversion.size) + routerParameters(conversion, feedForward);
+    active += neuron * (conversion.shared.length + meanPicks(conversion) * conversion.size) + routerParameters(conversion, feedForward);
   }
   return { active, total };
 }
 
 const parametersOfNeuron = ({ width, up }: FeedForward): number => width * (up ? 3 : 2);
 
-function routerParameters({ router, repair, experts, picks }: Replacement['conversion'], { width }: FeedForward): number {
+function routerParameters(conversion: Conversion, { width }: FeedForward): number {
+  const { router, repair, experts } = conversion;
   const { kind: _, ...arrays } = router;
   const scores = Object.values(arrays).reduce((sum: number, array) => sum + count(array.dims), 0);
   const rank = repair ? (repair.maps.dims[1] ?? 0) : 0;
-  return Math.max(scores, experts) + (repair ? width * rank * (1 + 1 + picks) : 0);
+  return Math.max(scores, experts) + (repair ? width * rank * (1 + 1 + meanPicks(conversion)) : 0);
 }

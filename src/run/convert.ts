@@ -3,11 +3,12 @@
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
+import { allocate, type ErrorCurve, errorCurve } from '../passes/emergent/budget.ts';
 import { calibrate, type Sample } from '../passes/emergent/calibrate.ts';
 import type { Conversion } from '../passes/emergent/conversion.ts';
-import { decide } from '../passes/emergent/decide.ts';
+import { decide, decideAll } from '../passes/emergent/decide.ts';
 import { type Judged, judge } from '../passes/emergent/judge.ts';
-import { layerOf } from '../passes/emergent/layer.ts';
+import { type Layer, layerOf } from '../passes/emergent/layer.ts';
 import type { Replacement } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type Control, controlsOf } from '../passes/emergent/variants.ts';
@@ -39,7 +40,7 @@ export function chooseLayers({ found, missed }: FoundFeedForwards, chosen: Chose
 export function objections(
   all: readonly FeedForward[],
   chosen: readonly FeedForward[],
-  { experts, pad, untie, group, score, repair }: EmergentSettings,
+  { experts, pad, untie, group, score, repair, varying }: EmergentSettings,
   calibrated: boolean,
 ): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
@@ -57,6 +58,7 @@ export function objections(
     ...(group.kind === 'carved' || group.kind === 'coactivation' || (group.kind === 'balanced_kmeans' && group.of === 'activations') ? [`grouping by ${group.kind}`] : []),
     ...(score.kind === 'fitted' ? ['a fitted score'] : []),
     ...(repair.kind === 'none' ? [] : [`repair by ${repair.kind}`]),
+    ...(varying ? [`a ${varying.kind}`] : []),
   ];
   if (!calibrated) for (const what of needs) found.push(diagnose('calibration-needed', { what }));
   return found;
@@ -95,18 +97,19 @@ export interface Converted {
 export async function convert(options: ConvertOptions): Promise<Converted> {
   const { graph, checkpoint, layers, settings, samples, compute, controls = false, progress } = options;
   const tied = settings.untie ? layers.map((layer, block) => ({ ...layer, block })) : layers;
+  const shares = settings.varying?.kind === 'budget' ? await dealt(options, tied, settings.varying.share) : undefined;
   const judged: Judged[] = [];
   const besides = new Map<number, Readonly<Record<Control, Conversion>>>();
   const decided = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
     const layer = await layerOf(graph, feedForward, inputs, checkpoint, compute);
-    const fitted = inputs.length > 1 ? inputs.length - 1 : inputs.length;
-    const seen = { ...layer, inputs: layer.inputs.slice(0, fitted), hidden: layer.hidden.slice(0, fitted) };
-    const conversion = await decide(seen, settings, compute);
+    const seen = fittedOn(layer);
+    const own = { ...settings, picks: shares?.get(feedForward.block) ?? settings.picks };
+    const conversion = await decide(seen, own, compute);
     if (inputs.length > 0) judged.push(await judge(graph, layer, conversion, inputs.length - 1, compute));
-    if (controls) besides.set(feedForward.block, await controlsOf(seen, conversion, settings, compute));
+    if (controls) besides.set(feedForward.block, await controlsOf(seen, conversion, own, compute));
     return conversion;
   };
-  const run = { graph, feedForwards: tied, samples, compute, inOrder: settings.inOrder, ...(progress ? { progress } : {}) };
+  const run = { graph, feedForwards: tied, samples, compute, inOrder: settings.inOrder, ...(progress ? { progress: parts(progress, shares ? 1 : 0, shares ? 2 : 1) } : {}) };
   const conversions = samples.length > 0 ? await calibrate(run, decided) : await withoutSamples(tied, decided, progress);
   const replacements = layers.map((feedForward) => ({ feedForward, conversion: conversions.find(({ path }) => path === feedForward.path) as Conversion }));
   const beside = (name: Control): readonly Replacement[] =>
@@ -117,6 +120,36 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
     controls: controls ? { random: beside('random'), static: beside('static'), oracle: beside('oracle'), contiguous: beside('contiguous') } : undefined,
   };
 }
+
+/** The layer without the batch that it is judged on. */
+function fittedOn(layer: Layer): Layer {
+  const fitted = Math.max(1, layer.inputs.length - 1);
+  return { ...layer, inputs: layer.inputs.slice(0, fitted), hidden: layer.hidden.slice(0, fitted) };
+}
+
+/** The picks of each block under one budget, by what they lose on the dense model's own inputs, with routers fitted to the usual number. */
+async function dealt(
+  { graph, checkpoint, settings, samples, compute, progress }: ConvertOptions,
+  layers: readonly FeedForward[],
+  share: number,
+): Promise<ReadonlyMap<number, number>> {
+  const curves = new Map<number, ErrorCurve>();
+  const run = { graph, feedForwards: layers, samples, compute, inOrder: false, ...(progress ? { progress: parts(progress, 0, 2) } : {}) };
+  await calibrate(run, async (feedForward, inputs) => {
+    const decided = await decideAll(fittedOn(await layerOf(graph, feedForward, inputs, checkpoint, compute)), settings, compute);
+    const places = layers.filter(({ block }) => block === feedForward.block).length;
+    curves.set(feedForward.block, await errorCurve(decided, places, compute));
+    return decided.conversion;
+  });
+  const picks = allocate([...curves.values()], share);
+  return new Map([...curves.keys()].map((block, i) => [block, picks[i] as number]));
+}
+
+/** Progress of one part of several. */
+const parts =
+  (progress: NonNullable<ConvertOptions['progress']>, part: number, of: number): NonNullable<ConvertOptions['progress']> =>
+  (done, total) =>
+    progress(part * total + done, of * total);
 
 async function withoutSamples(
   layers: readonly FeedForward[],

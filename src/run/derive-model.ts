@@ -3,6 +3,7 @@
 import { dirname, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Derivation, DerivationTarget } from '../model/index.ts';
+import { withPicks } from '../passes/emergent/conversion.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, findFeedForwards } from '../passes/feed-forwards.ts';
@@ -69,7 +70,7 @@ function stored(found: Found, { layers, settings, derivation }: Asked, name: str
     const one = read.value.find(({ conversion }) => conversion.path === path);
     if (!one) diagnostics.push(diagnose('artefact-lacks-layer', { file: name, path }));
     else if (one.digest !== digestOf(feedForward, found.checkpoint)) diagnostics.push(diagnose('artefact-for-other-weights', { file: name, path }));
-    return one ? [{ feedForward, conversion: { ...one.conversion, picks: settings.picks || one.conversion.picks } }] : [];
+    return one ? [{ feedForward, conversion: settings.picks > 0 ? withPicks(one.conversion, settings.picks) : one.conversion }] : [];
   });
   const few = replacements.find(({ conversion }) => conversion.picks > conversion.experts)?.conversion;
   if (few) diagnostics.push(diagnose('picks-out-of-range', { picked: few.picks, experts: few.experts }));

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../../src/graph/nd-array.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
-import { type Conversion, orderOf } from '../../src/passes/emergent/conversion.ts';
+import { type Conversion, orderOf, withEveryExpert } from '../../src/passes/emergent/conversion.ts';
 import { replaceFeedForwards } from '../../src/passes/emergent/replace.ts';
 import { feedForwardGraph } from '../../src/passes/emergent/stages.ts';
 import { type FeedForward, findFeedForwards } from '../../src/passes/feed-forwards.ts';
@@ -28,10 +28,12 @@ interface Asked {
   readonly picks: number;
   readonly shared?: number;
   readonly repair?: boolean;
+  /** Experts with scores up to it are not picked. */
+  readonly above?: number;
 }
 
 /** The first neurons are shared, the others dealt in steps of seven; the last expert may be filled up. */
-function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, repair = false }: Asked): Conversion {
+function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, repair = false, above }: Asked): Conversion {
   const size = Math.ceil((neurons - shared) / experts);
   const labels = Array.from({ length: neurons }, (_, i) => (i < shared ? -1 : Math.floor((((i - shared) * 7) % (neurons - shared)) / size)));
   return {
@@ -40,6 +42,7 @@ function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, s
     size,
     ...orderOf(labels, experts, size),
     picks,
+    ...(above === undefined ? {} : { threshold: { score: above, mean: picks } }),
     router: { kind: 'linear', weight: ndArray([width, experts], wave(width * experts, 12.9898)), bias: ndArray([experts], wave(experts, 4.1)) },
     ...(repair ? { repair: { projection: ndArray([width, 3], wave(width * 3, 7.7)), maps: ndArray([experts, 4, width], wave(experts * 4 * width, 3.3)) } } : {}),
   };
@@ -51,6 +54,8 @@ const cases: readonly Asked[] = [
   { experts: 4, picks: 1, shared: 4 },
   { experts: 3, picks: 2, repair: true },
   { experts: 5, picks: 3, shared: 2, repair: true },
+  { experts: 5, picks: 4, above: 0 },
+  { experts: 5, picks: 4, shared: 2, repair: true, above: 0.25 },
 ];
 
 const tokens = 7;
@@ -62,14 +67,15 @@ function expected(graph: Graph, feedForward: FeedForward, conversion: Conversion
   const { h } = defined({ ...dense, outputs: [{ name: 'h', value: feedForward.inner.hidden }] }, { [feedForward.x.name]: x });
   const [down, bias] = [sourceArray(feedForward.down, undefined), feedForward.outBias && sourceArray(feedForward.outBias, undefined)];
   const y = new Float64Array(tokens * width);
-  const { router, repair, experts, order, size, picks } = conversion;
+  const { router, repair, experts, order, size, picks, threshold } = conversion;
   if (!h || router.kind !== 'linear') throw new Error('no hidden values');
   for (let t = 0; t < tokens; t++) {
     const token = x.data.subarray(t * width, (t + 1) * width);
     const times = (matrix: NdArray, columns: number): number[] =>
       Array.from({ length: columns }, (_, j) => token.reduce((sum, one, d) => sum + one * (matrix.data[d * columns + j] ?? 0), 0));
     const scores = times(router.weight, experts).map((score, e) => score + (router.bias?.data[e] ?? 0));
-    const picked = new Set([...scores.keys()].sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0)).slice(0, picks));
+    const best = [...scores.keys()].sort((a, b) => (scores[b] ?? 0) - (scores[a] ?? 0)).slice(0, picks);
+    const picked = new Set(best.filter((e) => (scores[e] ?? 0) > (threshold?.score ?? Number.NEGATIVE_INFINITY)));
     const runs = (i: number): boolean => !order.includes(i) || picked.has(Math.floor(order.indexOf(i) / size));
     for (let d = 0; d < width; d++) {
       let sum = bias?.data[d] ?? 0;
@@ -94,7 +100,7 @@ describe.each(models)('%s', (_, found) => {
   test('has a feed-forward in each of its layers', () => expect(feedForwards).toHaveLength(2));
 
   test.each(cases)('%o: with every expert it is the dense layer to 1e-12', (asked) => {
-    const conversion = conversionOf(first, { ...asked, picks: asked.experts });
+    const conversion = withEveryExpert(conversionOf(first, asked));
     const dense = feedForwardGraph(graph, first);
     const replaced = replaceFeedForwards(dense, [{ feedForward: first, conversion }]);
     verifyGraph(replaced);

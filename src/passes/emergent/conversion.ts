@@ -23,6 +23,13 @@ export interface Repair {
   readonly maps: NdArray;
 }
 
+/** Experts are picked as long as their scores are above a number. */
+export interface Threshold {
+  readonly score: number;
+  /** Experts that a token picked in the mean on the calibration text. */
+  readonly mean: number;
+}
+
 /** One feed-forward as a mixture. */
 export interface Conversion {
   /** The feed-forward, as `findFeedForwards` names it. */
@@ -35,11 +42,26 @@ export interface Conversion {
   readonly order: readonly number[];
   /** Neurons that always run. */
   readonly shared: readonly number[];
-  /** Experts that a token picks. */
+  /** Experts that a token picks; with a threshold the most that it may. */
   readonly picks: number;
+  readonly threshold?: Threshold;
   readonly router: Router;
   readonly repair?: Repair;
 }
+
+/** The conversion with as many picks for every token. */
+export function withPicks({ threshold: _, ...conversion }: Conversion, picks: number): Conversion {
+  return { ...conversion, picks };
+}
+
+/** The conversion with every expert picked by every token: the dense layer again. */
+export function withEveryExpert(conversion: Conversion): Conversion {
+  const { experts, threshold } = conversion;
+  return { ...conversion, picks: experts, ...(threshold ? { threshold: { score: Number.NEGATIVE_INFINITY, mean: experts } } : {}) };
+}
+
+/** Experts that a token picks in the mean. */
+export const meanPicks = ({ picks, threshold }: Conversion): number => threshold?.mean ?? picks;
 
 /** The order that lays the neurons of each expert side by side; labels are expert numbers, -1 for shared neurons. Experts keep the order of their neurons and are filled up with zeros. */
 export function orderOf(labels: ArrayLike<number>, experts: number, size: number): { readonly order: readonly number[]; readonly shared: readonly number[] } {

@@ -8,7 +8,7 @@ import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { type NdArray, ndArray } from '../../graph/nd-array.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
-import type { Conversion } from './conversion.ts';
+import { type Conversion, withEveryExpert } from './conversion.ts';
 import type { Declare } from './hidden.ts';
 import type { Layer } from './layer.ts';
 import { type Matrix, row } from './matrix.ts';
@@ -24,6 +24,8 @@ export interface Judged {
   readonly identity: number;
   /** The same with the picks asked for, by lengths: ‖a − b‖ / ‖b‖ over all tokens. */
   readonly error: number;
+  /** Experts that a token picks in the mean, of those that are routed. */
+  readonly picked: number;
   /** Share of Σ |h| · ‖v‖ that runs, and what the best picks of as many experts would catch. */
   readonly captured: number;
   readonly best: number;
@@ -41,7 +43,7 @@ export async function judge(graph: Graph, layer: Layer, conversion: Conversion, 
   if (!x || !hidden) throw new Bug(`no batch ${at}`);
   const dense = feedForwardGraph(graph, feedForward);
   const asked = replaceFeedForwards(dense, [{ feedForward, conversion }]);
-  const all = replaceFeedForwards(dense, [{ feedForward, conversion: { ...conversion, picks: conversion.experts } }]);
+  const all = replaceFeedForwards(dense, [{ feedForward, conversion: withEveryExpert(conversion) }]);
   const shape = likeInput(feedForward, x);
   const [expected, whole, given] = [await resultOf(dense, shape, compute), await resultOf(all, shape, compute), await resultOf(asked, shape, compute)];
   const picks = await picksOf(graph, feedForward, conversion, x, compute);
@@ -71,13 +73,20 @@ const largest = (a: NdArray, b?: NdArray): number => a.data.reduce((most, one, i
 
 const squares = (a: NdArray, b?: NdArray): number => a.data.reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
 
-/** i64 [tokens, k]. */
-async function picksOf(around: Graph, feedForward: FeedForward, conversion: Conversion, { rows, columns, data }: Matrix, compute: Compute): Promise<NdArray> {
+/** The experts that each token picks. */
+async function picksOf(
+  around: Graph,
+  feedForward: FeedForward,
+  conversion: Conversion,
+  { rows, columns, data }: Matrix,
+  compute: Compute,
+): Promise<readonly (readonly number[])[]> {
   const graph = routerGraph(around, feedForward, conversion);
   const { experts } = await compute.run(graph, { x: ndArray([rows, columns], Float64Array.from(data)) });
   await compute.release(graph);
   if (!experts) throw new Bug('a router without experts');
-  return experts;
+  const { picks, experts: nothing } = conversion;
+  return Array.from({ length: rows }, (_, t) => [...experts.data.subarray(t * picks, (t + 1) * picks)].filter((e) => e < nothing));
 }
 
 function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conversion): Graph {
@@ -100,7 +109,7 @@ function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conver
 }
 
 /** How much of the mass the picks catch, and the best picks; shared neurons always do. */
-function caught(hidden: Matrix, { lengths }: Layer, { experts, order, size, picks: k }: Conversion, picks: NdArray): Pick<Judged, 'captured' | 'best'> {
+function caught(hidden: Matrix, { lengths }: Layer, { experts, order, size }: Conversion, picks: readonly (readonly number[])[]): Pick<Judged, 'captured' | 'best'> {
   const labels = new Int32Array(lengths.length).fill(experts);
   for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
   const masses = outputMass(hidden, lengths, { experts: experts + 1, size, shared: 0, labels });
@@ -110,24 +119,21 @@ function caught(hidden: Matrix, { lengths }: Layer, { experts, order, size, pick
     const always = each[experts] as number;
     const routed = each.subarray(0, experts);
     total += each.reduce((sum, mass) => sum + mass, 0);
-    found += always + picks.data.subarray(t * k, (t + 1) * k).reduce((sum, e) => sum + (routed[e] as number), 0);
-    most +=
-      always +
-      routed
-        .slice()
-        .sort()
-        .slice(-k)
-        .reduce((sum, mass) => sum + mass, 0);
+    const own = picks[t] ?? [];
+    found += own.reduce((sum, e) => sum + (routed[e] as number), always);
+    most += routed
+      .slice()
+      .sort()
+      .slice(experts - own.length)
+      .reduce((sum, mass) => sum + mass, always);
   }
   return { captured: total > 0 ? found / total : 1, best: total > 0 ? most / total : 1 };
 }
 
-function shares({ dims: [tokens = 0, k = 0], data }: NdArray, experts: number): Pick<Judged, 'load' | 'together'> {
+function shares(picks: readonly (readonly number[])[], experts: number): Pick<Judged, 'picked' | 'load' | 'together'> {
   const counts = Array.from({ length: experts }, () => new Float64Array(experts));
-  for (let t = 0; t < tokens; t++) {
-    const each = data.subarray(t * k, (t + 1) * k);
-    for (const a of each) for (const b of each) (counts[a] as Float64Array)[b] = ((counts[a] as Float64Array)[b] as number) + 1 / tokens;
-  }
+  for (const each of picks) for (const a of each) for (const b of each) (counts[a] as Float64Array)[b] = ((counts[a] as Float64Array)[b] as number) + 1 / picks.length;
   const together = counts.map((line) => [...line]);
-  return { load: together.map((line, e) => line[e] ?? 0), together };
+  const load = together.map((line, e) => line[e] ?? 0);
+  return { picked: load.reduce((sum, one) => sum + one, 0), load, together };
 }

@@ -5,22 +5,30 @@ import { type Grouping, neuronsOf } from './grouping.ts';
 import { type Matrix, matrix, pickColumns, pickRows, row, squaredNorms } from './matrix.ts';
 import type { Repair } from './repair.ts';
 
-/**
- * ‖Eₑ(x) − Lₑ(x)‖ for inputs x [T, D], hidden values h [T, F] and down [F, D], with Lₑ = 0 where there is no repair: [T, experts].
- * For each expert one product [T, m + r + 1] · [m + r + 1, D] of [h, x · project, 1] and [down; −expand; −means].
- */
+/** ‖Eₑ(x) − Lₑ(x)‖ for inputs x [T, D], hidden values h [T, F] and down [F, D], with Lₑ = 0 where there is no repair: [T, experts]. */
 export async function lossesWithout(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): Promise<Matrix> {
   const losses = matrix(h.rows, grouping.experts);
+  let expert = 0;
+  for await (const rest of restsWithout(x, h, down, grouping, repair, compute)) {
+    for (const [t, squared] of squaredNorms(rest).entries()) losses.data[t * grouping.experts + expert] = Math.sqrt(squared);
+    expert++;
+  }
+  return losses;
+}
+
+/**
+ * Eₑ(x) − Lₑ(x), [T, D], expert by expert: one product each, [T, m + r + 1] · [m + r + 1, D] of [h, x · project, 1] and
+ * [down; −expand; −means].
+ */
+export async function* restsWithout(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): AsyncGenerator<Matrix> {
   const rank = repair?.project.columns ?? 0;
   const places = repair && rank > 0 ? await compute.product(x, repair.project) : matrix(h.rows, 0);
   for (let expert = 0; expert < grouping.experts; expert++) {
     const neurons = neuronsOf(grouping, expert);
     const own = pickRows(down, neurons);
     const [left, right] = repair ? [beside(pickColumns(h, neurons), places), below(own, repair, expert)] : [pickColumns(h, neurons), own];
-    const rest = await compute.product(left, right);
-    for (const [t, squared] of squaredNorms(rest).entries()) losses.data[t * grouping.experts + expert] = Math.sqrt(squared);
+    yield await compute.product(left, right);
   }
-  return losses;
 }
 
 /** [h, z, 1] */

@@ -46,6 +46,21 @@ export function transposed({ rows, columns, data }: Matrix): Matrix {
   return turned;
 }
 
+/** Matrices of as many columns, one below the other. */
+export function below(parts: readonly Matrix[]): Matrix {
+  const columns = parts[0]?.columns ?? 0;
+  const all = matrix(
+    parts.reduce((sum, { rows }) => sum + rows, 0),
+    columns,
+  );
+  let at = 0;
+  for (const { data } of parts) {
+    all.data.set(data, at);
+    at += data.length;
+  }
+  return all;
+}
+
 /** Σ x² of every row, in f64. */
 export function squaredNorms(of: Matrix): Float64Array {
   return Float64Array.from({ length: of.rows }, (_, i) => {

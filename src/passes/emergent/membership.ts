@@ -1,4 +1,4 @@
-/** Scores fitted to the choice itself: is this expert among the k of this token that would be missed most? Weighted by what a wrong answer costs. */
+/** Scores fitted to the choice itself: is this expert among those of this token that would be missed most? Weighted by what a wrong answer costs. */
 
 import { Bug } from '../../diagnostics/bug.ts';
 import { graphBuilder } from '../../graph/builder.ts';
@@ -13,12 +13,13 @@ import { transpose } from '../../ops/shape.ts';
 import { solveFactorised } from './cholesky.ts';
 import { literal } from './hidden.ts';
 import { type Matrix, matrix, row } from './matrix.ts';
+import { type Picking, picksOf, thresholdOf } from './picking.ts';
 import { addMoments, centred, type Fit, penalised } from './ridge.ts';
 
 /** How membership is fitted. */
 export interface MembershipOptions {
-  /** Experts that a token picks. */
-  readonly picks: number;
+  /** Which of the losses are to be picked. */
+  readonly picking: Picking;
   /** λ, as a multiple of the mean variance of the features. */
   readonly penalty: number;
   readonly steps: number;
@@ -36,12 +37,12 @@ interface Wanted {
 }
 
 /**
- * Logistic regression from features [T, P] to whether a token's loss [T, E] without an expert is among its k largest. The cost of
- * an error is how far loss² lies from the middle between the k-th and the next loss², so that experts that matter little either way weigh
+ * Logistic regression from features [T, P] to whether a token's loss [T, E] without an expert is to be picked: is among its k largest, or above
+ * the threshold. The cost of an error is how far loss² lies from the middle between the k-th and the next loss², or from the threshold, so that experts that matter little either way weigh
  * little: minimises the mean of cost · log-loss + λ / 8 · ‖W‖². Accelerated gradient steps (Nesterov 1983), preconditioned by the
  * covariance of the features, which bounds the curvature where costs stay below half of the most. Two products [T, P] a step.
  */
-export async function fitMembership(features: Matrix, losses: Matrix, { picks, penalty, steps }: MembershipOptions, compute: Compute): Promise<Fit> {
+export async function fitMembership(features: Matrix, losses: Matrix, { picking, penalty, steps }: MembershipOptions, compute: Compute): Promise<Fit> {
   const [t, p, e] = [features.rows, features.columns, losses.columns];
   if (losses.rows !== t || t === 0) throw new Bug('features and losses do not fit together');
   const { featureMeans, gram } = centred(await addMoments(undefined, features, losses, compute));
@@ -51,7 +52,7 @@ export async function fitMembership(features: Matrix, losses: Matrix, { picks, p
     p,
     (penalty * 2) / mostCost,
   );
-  const pull = pullGraph(withOnes(features, featureMeans), wantedOf(losses, picks));
+  const pull = pullGraph(withOnes(features, featureMeans), wantedOf(losses, picking));
   // The last row is the bias.
   let weights = new Float64Array((p + 1) * e);
   let ahead = weights;
@@ -97,19 +98,20 @@ function pullGraph(phi: NdArray, { picked, costs }: Wanted): Graph {
   return build.finish({ name: 'membership', inputs: [weights], outputs: [{ name: 'gradient', value: gradient }], weights: declared });
 }
 
-function wantedOf(losses: Matrix, picks: number): Wanted {
+function wantedOf(losses: Matrix, picking: Picking): Wanted {
   const dims = [losses.rows, losses.columns];
   const costs = new Float64Array(losses.data.length);
+  const middles = middlesOf(losses, picking);
   for (let t = 0; t < losses.rows; t++) {
-    const line = row(losses, t);
-    const order = Float64Array.from(line).sort().reverse();
-    const middle = ((order[picks - 1] as number) + (order[Math.min(picks, order.length - 1)] as number)) / 2;
-    for (let j = 0; j < line.length; j++) costs[t * line.length + j] = Math.abs((line[j] as number) ** 2 - middle ** 2);
+    const middle = middles(t);
+    row(losses, t).forEach((loss, j) => {
+      costs[t * losses.columns + j] = Math.abs(loss ** 2 - middle ** 2);
+    });
   }
   const mean = costs.reduce((sum, one) => sum + one, 0) / costs.length;
   // Where every expert is missed alike there is nothing to choose, and all costs are 0.
   return {
-    picked: ndArray(dims, Float64Array.from(picksOf(losses, picks).data)),
+    picked: ndArray(dims, Float64Array.from(picksOf(losses, picking).data)),
     costs: ndArray(
       dims,
       costs.map((one) => (mean > 0 ? Math.min(mostCost, one / mean) : 0)),
@@ -117,15 +119,17 @@ function wantedOf(losses: Matrix, picks: number): Wanted {
   };
 }
 
-/** 1 for the k largest scores of every token, 0 for the others; of equals those with the lower index, as TopK does. [T, E] */
-export function picksOf(scores: Matrix, k: number): Matrix {
-  const picked = matrix(scores.rows, scores.columns);
-  for (let t = 0; t < scores.rows; t++) {
-    const line = row(scores, t);
-    const order = Array.from(line.keys()).sort((a, b) => (line[b] as number) - (line[a] as number) || a - b);
-    for (const expert of order.slice(0, k)) picked.data[t * scores.columns + expert] = 1;
+/** The loss between those of a token that are to be picked and the others. */
+function middlesOf(losses: Matrix, picking: Picking): (token: number) => number {
+  if (picking.kind === 'above') {
+    const threshold = Math.max(0, thresholdOf(losses, picking));
+    return () => threshold;
   }
-  return picked;
+  const { k } = picking;
+  return (t) => {
+    const order = row(losses, t).slice().sort().reverse();
+    return ((order[k - 1] as number) + (order[Math.min(k, order.length - 1)] as number)) / 2;
+  };
 }
 
 function meanDiagonal(square: Float64Array, n: number): number {

@@ -2,8 +2,8 @@
 
 import { diagnose } from '../../diagnostics/diagnostic.ts';
 import { didYouMean } from '../../diagnostics/suggest.ts';
-import { bool, oneOf, plain, positive, type Read, type Reader, type Reading, report, type SettingFault, text, whole, word } from '../setting-values.ts';
-import type { EmergentSettings, Group, RepairKind, Score, Written } from './settings.ts';
+import { bool, oneOf, plain, portion, positive, type Read, type Reader, type Reading, report, type SettingFault, text, whole, word } from '../setting-values.ts';
+import type { EmergentSettings, Group, RepairKind, Score, Varying, Written } from './settings.ts';
 
 /** A grouping with what its brackets may set for the whole conversion. */
 interface WrittenGroup {
@@ -44,12 +44,24 @@ const repairs = oneOf<RepairKind>({
   low_rank: word({ rank: whole(1) }, ['rank'], ({ rank }) => ({ kind: 'low_rank', rank })),
 });
 
+/** How many experts are picked, as it is written. */
+type Picking =
+  | { readonly kind: 'top'; readonly k: number }
+  | { readonly kind: 'budget'; readonly share: number }
+  | { readonly kind: 'threshold'; readonly share: number; readonly most?: number };
+
+const pickings = oneOf<Picking>({
+  top: word({ k: whole(1) }, ['k'], ({ k }) => ({ kind: 'top', k })),
+  budget: word({ share: portion }, ['share'], ({ share }) => ({ kind: 'budget', share })),
+  threshold: word({ share: portion, most: whole(1) }, ['share'], (given) => ({ kind: 'threshold', ...given })),
+});
+
 const table = {
   experts: whole(2),
   shared: whole(0),
   group: groups,
   score: scores,
-  pick: oneOf({ top: word({ k: whole(1) }, ['k'], ({ k }) => k) }),
+  pick: pickings,
   weigh: oneOf({ one: plain('one') }),
   repair: repairs,
   seed: whole(0),
@@ -86,28 +98,58 @@ export function readSettings(written: Readonly<Record<string, Written>>): { read
 const isSetting = (name: string): name is keyof typeof table => Object.hasOwn(table, name);
 
 /** What must hold between settings. */
-function checkTogether({ experts, pick, group, shared, seed }: Read<typeof table>, faults: SettingFault[]): void {
+function checkTogether({ experts, pick, group, shared, seed, score }: Read<typeof table>, faults: SettingFault[]): void {
   if (shared !== undefined && group?.shared !== undefined) report({ place: ['group', 'shared'], faults }, diagnose('setting-twice', { name: 'shared' }), true);
   if (seed !== undefined && group?.seed !== undefined) report({ place: ['group', 'seed'], faults }, diagnose('setting-twice', { name: 'seed' }), true);
   const stored = group?.group.kind === 'stored';
   const missing = (name: string, example: string): void => report({ place: [], faults }, diagnose('setting-missing', { name }, { fixes: [{ text: `add \`${example}\`` }] }));
   if (experts === undefined && !stored) missing('experts', 'experts = 16');
   if (pick === undefined && !stored) missing('pick', 'pick = top(k)');
+  if (stored && pick && pick.kind !== 'top')
+    report({ place: ['pick'], faults }, diagnose('setting-invalid', { name: 'pick', expected: '`top(k)` where experts come from a file', found: pick.kind }));
   if (experts === undefined) return;
   const always = shared ?? group?.shared ?? 0;
   const notes = always > 0 ? [`${always} of the ${experts} experts are shared and always run`] : [];
   const place = shared === undefined ? ['group', 'shared'] : ['shared'];
   if (always >= experts) report({ place, faults }, diagnose('setting-out-of-range', { setting: '`shared`', range: `below the number of experts, ${experts}`, found: always }));
-  else if (pick !== undefined && pick > experts - always)
-    report({ place: ['pick', 'k'], faults }, diagnose('picks-out-of-range', { picked: pick, experts: experts - always }, { notes }));
+  else if (pick) checkPicking(pick, { experts, always, score, notes }, faults);
 }
 
-function filled({ experts = 0, shared, pick = 0, group, score, repair, seed, text: file, tokens, pad, untie, in_order }: Read<typeof table>): EmergentSettings {
+interface Beside {
+  readonly experts: number;
+  readonly always: number;
+  readonly score: Score | undefined;
+  readonly notes: readonly string[];
+}
+
+function checkPicking(pick: Picking, { experts, always, score, notes }: Beside, faults: SettingFault[]): void {
+  const routed = experts - always;
+  const [argument, picked] = pick.kind === 'top' ? ['k', pick.k] : ['most', pick.kind === 'threshold' ? (pick.most ?? 1) : 1];
+  if (picked > routed) report({ place: ['pick', argument], faults }, diagnose('picks-out-of-range', { picked, experts: routed }, { notes }));
+  if (pick.kind === 'top') return;
+  const least = (always + 1) / experts;
+  if (pick.share * experts < always + 1 - rounding)
+    report(
+      { place: ['pick', 'share'], faults },
+      diagnose('setting-out-of-range', { setting: '`share`', range: `at least ${least}, one of ${routed} routed experts`, found: pick.share }, { notes }),
+    );
+  if (score && !['decisive', 'fitted', 'mean_key'].includes(score.kind))
+    report(
+      { place: ['score'], faults },
+      diagnose('setting-invalid', { name: 'score', expected: `one of \`decisive\`, \`fitted\`, \`mean_key\` with \`pick = ${pick.kind}(…)\``, found: score.kind }),
+    );
+}
+
+/** What a share times a number may miss a whole number by. */
+const rounding = 1e-9;
+
+function filled({ experts = 0, shared, pick, group, score, repair, seed, text: file, tokens, pad, untie, in_order }: Read<typeof table>): EmergentSettings {
   const calibrated = file !== undefined;
+  const always = shared ?? group?.shared ?? 0;
   return {
     experts,
-    shared: shared ?? group?.shared ?? 0,
-    picks: pick,
+    shared: always,
+    ...picksOf(pick, experts, always),
     group: group?.group ?? (calibrated ? kmeansOfActivations : kmeansOfKeys),
     score: score ?? (calibrated ? decisiveFromInput : { kind: 'mean_key' }),
     repair: repair ?? { kind: calibrated ? 'dropped_means' : 'none' },
@@ -118,4 +160,18 @@ function filled({ experts = 0, shared, pick = 0, group, score, repair, seed, tex
     tokens: tokens ?? 16_384,
     ...(file === undefined ? {} : { text: file }),
   };
+}
+
+/** A token takes at most so many times the mean where nobody says how many. */
+const usualMost = 1.5;
+
+/** The usual number of picks of a layer, and what varies in it. */
+function picksOf(pick: Picking | undefined, experts: number, shared: number): { readonly picks: number; readonly varying?: Varying } {
+  if (!pick) return { picks: 0 };
+  if (pick.kind === 'top') return { picks: pick.k };
+  const { share } = pick;
+  const mean = share * experts - shared;
+  const picks = Math.max(1, Math.floor(mean + rounding));
+  if (pick.kind === 'budget') return { picks, varying: { kind: 'budget', share } };
+  return { picks, varying: { kind: 'threshold', share, most: pick.most ?? Math.min(experts - shared, Math.ceil(usualMost * mean)) } };
 }

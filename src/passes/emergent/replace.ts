@@ -7,7 +7,7 @@ import { type Graph, type Value, value, type Weight } from '../../graph/graph.ts
 import { type NdArray, ndArray } from '../../graph/nd-array.ts';
 import { rewrite } from '../../graph/rewrite.ts';
 import type { Source } from '../../graph/source.ts';
-import { add } from '../../ops/elementwise.ts';
+import { add, mul } from '../../ops/elementwise.ts';
 import { concat } from '../../ops/join.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { mixture } from '../../ops/routing.ts';
@@ -47,7 +47,7 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
     return held;
   };
   if (!x.type || !y.type) throw new Bug(`${path} has no type`);
-  const { experts, order, shared, repair } = conversion;
+  const { experts, order, shared, repair, threshold } = conversion;
   const outside: Outside = { build, x, path };
   const stand = repair && standIn(outside, repair, declare);
   const args = stand ? [x, stand.reads] : [x];
@@ -57,11 +57,12 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
   const names = stand ? ['x', 'z'] : ['x'];
   const body = expertBody(feedForward, args, lifted);
   const router = routerBody(feedForward, conversion, args, declare);
+  const nothing = threshold && declare('nothing', literal(ndArray([1, feedForward.width], new Float64Array(feedForward.width))));
   const [mixed] = build.add(
     mixture,
-    [...args, ...lifted.list],
-    { n: dim(experts), result: y.type.dims, dtype: y.type.dtype, names, router: router.name, counts: [experts] },
-    { name: `${path}.mixed`, bodies: { router: router.graph, expert: body } },
+    [...args, ...lifted.list, ...(nothing ? [nothing] : [])],
+    { n: dim(nothing ? experts + 1 : experts), result: y.type.dims, dtype: y.type.dtype, names, router: router.name, counts: nothing ? [experts, 1] : [experts] },
+    { name: `${path}.mixed`, bodies: { router: router.graph, expert: body, ...(nothing ? { expert1: nothingBody(args, nothing) } : {}) } },
   );
   const parts = [mixed, stand?.whole, shared.length > 0 ? sharedOf(outside, feedForward, declared(neuronsOf(feedForward, shared), 'shared', declare)) : undefined];
   const summed = parts.flatMap((part) => part ?? []).reduce((total, part) => build.one(add, [total, part], {}, `${path}.sum`));
@@ -131,6 +132,15 @@ function expertBody(feedForward: FeedForward, args: readonly Value[], lifted: De
   const joined = z ? build.one(concat, [hidden, z], { axis: -1 }, `${feedForward.path}.joined`) : hidden;
   const result = build.one(matmul, [joined, present(by.down)], {}, `${feedForward.path}.expert`);
   return build.finish({ name: `${feedForward.path}.expert`, inputs: [...inputs, ...own], outputs: [{ name: 'y', value: result }], weights: [] });
+}
+
+/** What slots below the threshold pick: zeros, by a weight of one row, so that no product is computed for them in any lowering. */
+function nothingBody(args: readonly Value[], zeros: Value): Graph {
+  const build = graphBuilder();
+  const inputs = args.map((one, i) => value(i === 0 ? 'x' : 'z', one.type));
+  const own = value(zeros.name, zeros.type && { dtype: zeros.type.dtype, dims: zeros.type.dims.slice(1) });
+  const result = build.one(mul, [present(inputs[0]), own], {}, `${zeros.name}.result`);
+  return build.finish({ name: zeros.name, inputs: [...inputs, own], outputs: [{ name: 'y', value: result }], weights: [] });
 }
 
 /** The neurons that always run, as a feed-forward of their own. */

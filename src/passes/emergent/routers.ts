@@ -6,8 +6,8 @@ import { dim } from '../../graph/dim.ts';
 import { type Graph, type Value, value } from '../../graph/graph.ts';
 import { ndArray, scalar } from '../../graph/nd-array.ts';
 import { abs, silu, sin } from '../../ops/activations.ts';
-import { add, mul } from '../../ops/elementwise.ts';
-import { top } from '../../ops/gather.ts';
+import { add, gt, mul, where } from '../../ops/elementwise.ts';
+import { take, top } from '../../ops/gather.ts';
 import { concat } from '../../ops/join.ts';
 import { matmul } from '../../ops/matmul.ts';
 import type { FeedForward } from '../feed-forwards.ts';
@@ -31,9 +31,16 @@ export function routerBody(feedForward: FeedForward, conversion: Conversion, arg
   const [x] = inputs;
   if (!x) throw new Bug('a router without tokens');
   const scores = scoresOf(build, { feedForward, conversion, x, declare: (name, source) => declare(`router.${name}`, source) });
-  const experts = build.one(top, [scores], { k: dim(conversion.picks) }, 'experts');
+  const best = build.one(top, [scores], { k: dim(conversion.picks) }, 'experts');
+  const experts = conversion.threshold ? aboveOnly(build, scores, best, conversion, conversion.threshold.score) : best;
   const name = names[conversion.router.kind];
   return { name, graph: build.finish({ name: `${feedForward.path}.router`, inputs, outputs: [{ name: 'experts', value: experts }], weights: [] }) };
+}
+
+/** The picks whose scores are above the threshold; the others pick nothing, which stands behind the experts. */
+function aboveOnly(build: GraphBuilder, scores: Value, best: Value, { experts }: Conversion, threshold: number): Value {
+  const above = build.one(gt, [build.one(take, [scores, best], {}, 'best'), build.constant(scalar(threshold), 'threshold')], {}, 'above');
+  return build.one(where, [above, best, build.constant(scalar(experts, 'i64'), 'nothing')], {}, 'experts');
 }
 
 interface Scoring {

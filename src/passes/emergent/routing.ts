@@ -9,8 +9,9 @@ import type { Grouped } from './group.ts';
 import { type Grouping, permutationOf } from './grouping.ts';
 import type { Layer } from './layer.ts';
 import { lossesWithout } from './losses.ts';
-import { type Matrix, matrix, pickRows, rowsNormalised, transposed } from './matrix.ts';
+import { below, type Matrix, matrix, pickRows, rowsNormalised, transposed } from './matrix.ts';
 import { fitMembership } from './membership.ts';
+import { type Picking, pickingOf } from './picking.ts';
 import type { Repair } from './repair.ts';
 import { addMoments, type Fit, fitRidge, type Moments } from './ridge.ts';
 import { meanKeys, outputMass, representatives } from './scores.ts';
@@ -24,9 +25,10 @@ export async function routerOf(
   layer: Layer,
   { grouping, representatives: found }: Grouped,
   repair: Repair | undefined,
-  { score, seed, picks }: EmergentSettings,
+  settings: EmergentSettings,
   compute: Compute,
 ): Promise<Router> {
+  const { score, seed } = settings;
   switch (score.kind) {
     case 'mean_key':
       return { kind: 'linear', weight: columnsOf(meanKeys(layer.keys, grouping)) };
@@ -37,7 +39,7 @@ export async function routerOf(
     }
     case 'fitted':
     case 'decisive':
-      return fitted(layer, grouping, repair, { score, seed, picks }, compute);
+      return fitted(layer, grouping, repair, { score, seed, picking: pickingOf(settings) }, compute);
     case 'oracle':
       return {
         kind: 'oracle',
@@ -57,7 +59,7 @@ function columnsOf(rows: Matrix): NdArray {
 }
 
 /** Scores from the tokens, fitted to what `kind` wants of them. */
-async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefined, { score, seed, picks }: Fitting, compute: Compute): Promise<Router> {
+async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefined, { score, seed, picking }: Fitting, compute: Compute): Promise<Router> {
   const directions = score.features > 0 ? directionsOf(layer, score.features, seed) : undefined;
   const { weights, intercept } = score.kind === 'fitted' ? await toMass() : await toMembership();
   const weight = ndArray([weights.rows, weights.columns], Float64Array.from(weights.data));
@@ -73,30 +75,17 @@ async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefin
   }
 
   async function toMembership(): Promise<Fit> {
-    if (picks >= grouping.experts) return { weights: matrix(layer.keys.columns + score.features, grouping.experts), intercept: new Float32Array(grouping.experts) };
+    if (picking.kind === 'top' && picking.k >= grouping.experts)
+      return { weights: matrix(layer.keys.columns + score.features, grouping.experts), intercept: new Float32Array(grouping.experts) };
     const features: Matrix[] = [];
     for (const batch of layer.inputs) features.push(await featuresOf(batch, directions, compute));
     const losses: Matrix[] = [];
     for (const [i, batch] of layer.inputs.entries()) losses.push(await lossesWithout(batch, layer.hidden[i] as Matrix, layer.values, grouping, repair, compute));
-    return fitMembership(below(features), below(losses), { picks, penalty: score.penalty, steps }, compute);
+    return fitMembership(below(features), below(losses), { picking, penalty: score.penalty, steps }, compute);
   }
 }
 
-interface Fitting extends Pick<EmergentSettings, 'seed' | 'picks'> {
+interface Fitting extends Pick<EmergentSettings, 'seed'> {
+  readonly picking: Picking;
   readonly score: Extract<Score, { kind: 'fitted' | 'decisive' }>;
-}
-
-/** Matrices of as many columns, one below the other. */
-function below(parts: readonly Matrix[]): Matrix {
-  const columns = parts[0]?.columns ?? 0;
-  const all = matrix(
-    parts.reduce((sum, { rows }) => sum + rows, 0),
-    columns,
-  );
-  let at = 0;
-  for (const { data } of parts) {
-    all.data.set(data, at);
-    at += data.length;
-  }
-  return all;
 }

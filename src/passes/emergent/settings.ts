@@ -46,14 +46,22 @@ export type RepairKind =
   /** A linear map of x through `rank` directions that all experts share. */
   | { readonly kind: 'low_rank'; readonly rank: number };
 
+/** What varies in how many experts are picked. `share` is of the neurons of a feed-forward, shared ones counted. */
+export type Varying =
+  /** Layers differ: each picks as many as its errors ask for, and the mean share over them is at most this one. */
+  | { readonly kind: 'budget'; readonly share: number }
+  /** Tokens differ: those scores count that are above what makes this the mean share on the calibration tokens, and no more than `most` of them. */
+  | { readonly kind: 'threshold'; readonly share: number; readonly most: number };
+
 /** Everything that a conversion depends on beside the weights and the calibration tokens. */
 export interface EmergentSettings {
   /** Experts of each feed-forward, shared ones counted. */
   readonly experts: number;
   /** Of these, how many always run. */
   readonly shared: number;
-  /** Routed experts that a token picks. */
+  /** Routed experts that a token picks; where that varies, about as many in the mean. */
   readonly picks: number;
+  readonly varying?: Varying;
   readonly group: Group;
   readonly score: Score;
   readonly repair: RepairKind;

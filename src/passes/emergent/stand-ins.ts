@@ -7,8 +7,8 @@ import type { Router, Repair as StandIns } from './conversion.ts';
 import { featuresOf } from './features.ts';
 import type { Grouping } from './grouping.ts';
 import type { Layer } from './layer.ts';
-import { type Matrix, matrix } from './matrix.ts';
-import { picksOf } from './membership.ts';
+import { below, type Matrix, matrix } from './matrix.ts';
+import { type Picking, picksOf } from './picking.ts';
 import { addDropped, type Dropped, droppedMeans, lowRankRepair, meansRepair, type Repair } from './repair.ts';
 import { addMoments, type Moments } from './ridge.ts';
 import type { RepairKind } from './settings.ts';
@@ -17,29 +17,40 @@ import type { RepairKind } from './settings.ts';
 const penalty = 1e-2;
 
 /** The repair of a kind. `router` says which tokens drop an expert, for the means over those. */
-export async function repairOf(layer: Layer, grouping: Grouping, kind: RepairKind, router: Router, picks: number, compute: Compute): Promise<Repair | undefined> {
+export async function repairOf(layer: Layer, grouping: Grouping, kind: RepairKind, router: Router, picking: Picking, compute: Compute): Promise<Repair | undefined> {
   if (kind.kind === 'none') return undefined;
-  if (kind.kind === 'dropped_means') return meansOfDropped(layer, grouping, router, picks, compute);
+  if (kind.kind === 'dropped_means') return meansOfDropped(layer, grouping, router, picking, compute);
   let moments: Moments | undefined;
   for (const [i, batch] of layer.inputs.entries()) moments = await addMoments(moments, batch, layer.hidden[i] as Matrix, compute);
   if (!moments) throw new Bug('a repair without tokens');
   return kind.kind === 'means' ? meansRepair(moments, layer.values, grouping) : lowRankRepair(moments, layer.values, grouping, { rank: kind.rank, penalty }, compute);
 }
 
-async function meansOfDropped({ inputs, hidden, values }: Layer, grouping: Grouping, router: Router, picks: number, compute: Compute): Promise<Repair> {
+async function meansOfDropped({ inputs, hidden, values }: Layer, grouping: Grouping, router: Router, picking: Picking, compute: Compute): Promise<Repair> {
+  const picks = picksOf(below(await scoresOf(inputs, router, compute)), picking);
   let dropped: Dropped | undefined;
-  for (const [i, batch] of inputs.entries()) dropped = addDropped(dropped, hidden[i] as Matrix, picksOf(await scoresOf(batch, router, compute), picks), grouping);
+  let at = 0;
+  for (const batch of hidden) {
+    const own = matrix(batch.rows, picks.columns, picks.data.subarray(at * picks.columns, (at + batch.rows) * picks.columns));
+    dropped = addDropped(dropped, batch, own, grouping);
+    at += batch.rows;
+  }
   if (!dropped) throw new Bug('a repair without tokens');
   return droppedMeans(dropped, values, grouping);
 }
 
-async function scoresOf(batch: Matrix, router: Router, compute: Compute): Promise<Matrix> {
+/** The scores that a router of products gives each batch of inputs: [tokens, E]. */
+export async function scoresOf(inputs: readonly Matrix[], router: Router, compute: Compute): Promise<readonly Matrix[]> {
   if (router.kind !== 'linear' && router.kind !== 'features') throw new Bug(`the picks of a router by ${router.kind} are not known beforehand`);
-  const [rows = 0, columns = 0] = router.weight.dims;
-  const features = await featuresOf(batch, router.kind === 'features' ? router.directions : undefined, compute);
-  const scores = await compute.product(features, matrix(rows, columns, Float32Array.from(router.weight.data)));
-  const { bias } = router;
-  return bias ? { ...scores, data: scores.data.map((score, i) => score + (bias.data[i % columns] as number)) } : scores;
+  const { weight, bias } = router;
+  const [rows = 0, columns = 0] = weight.dims;
+  const product = matrix(rows, columns, Float32Array.from(weight.data));
+  const all: Matrix[] = [];
+  for (const batch of inputs) {
+    const scores = await compute.product(await featuresOf(batch, router.kind === 'features' ? router.directions : undefined, compute), product);
+    all.push(bias ? { ...scores, data: scores.data.map((score, i) => score + (bias.data[i % columns] as number)) } : scores);
+  }
+  return all;
 }
 
 /** A repair as a conversion holds it: the maps of each expert with its mean below them. */

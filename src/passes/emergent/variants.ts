@@ -2,21 +2,21 @@
 
 import type { Compute } from '../../graph/compute.ts';
 import { ndArray } from '../../graph/nd-array.ts';
-import type { Conversion } from './conversion.ts';
+import { type Conversion, meanPicks, withPicks } from './conversion.ts';
 import { decide } from './decide.ts';
 import type { Layer } from './layer.ts';
 import { routerOf } from './routing.ts';
 import { outputMass } from './scores.ts';
 import type { EmergentSettings } from './settings.ts';
 
-/** The controls. `random`, `static` and `oracle` pick among the conversion's own experts, without repair; `contiguous` groups neurons as they lie and keeps everything else. */
+/** The controls. `random`, `static` and `oracle` pick among the conversion's own experts, as many for every token, without repair; `contiguous` groups neurons as they lie and keeps everything else. */
 export const controlNames = ['random', 'static', 'oracle', 'contiguous'] as const;
 /** The name of a control. */
 export type Control = (typeof controlNames)[number];
 
 /** A conversion's controls on the same layer. */
 export async function controlsOf(layer: Layer, conversion: Conversion, settings: EmergentSettings, compute: Compute): Promise<Readonly<Record<Control, Conversion>>> {
-  const { repair: _, ...plain } = conversion;
+  const { repair: _, ...plain } = withPicks(conversion, Math.max(1, Math.round(meanPicks(conversion))));
   const { experts, size, order } = conversion;
   const labels = new Int32Array(layer.values.rows).fill(-1);
   for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
