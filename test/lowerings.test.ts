@@ -1,11 +1,13 @@
 /** Every lowering of a segment against the definition in f64 and against `batched`: every kind of expert, every router, one token and several, ties and experts that nobody picks. */
 
 import { expect, test } from 'vitest';
+import type { Graph } from '../src/graph/graph.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
 import { type Found, modelOfSource } from '../src/run/find-model.ts';
 import { planWeights } from '../src/run/place-weights.ts';
 import type { Choice, Wish } from '../src/targets/mixture/choose.ts';
 import { lowerModel } from '../src/targets/pipeline.ts';
+import type { Storage } from '../src/targets/store.ts';
 import { type LoweringName, loweringNames } from '../src/targets/target.ts';
 import { defined, distance } from './definition.ts';
 import { repository, repositoryReader } from './repository.ts';
@@ -205,4 +207,18 @@ test('two lowerings store every weight once', async () => {
   const matrices = graph.weights.reduce((sum, { source }) => sum + count(source.dims), 0);
   expect(await bytes({ few: 'gathered', many: 'guarded' })).toBe(matrices);
   expect(await bytes(single('gathered'))).toBe(matrices);
+  expect(await bytes(single('guarded'))).toBe(matrices);
+});
+
+test('matrices that read the same rows are one product where weights are written anew, and left apart where they lie', async () => {
+  const products = async (storage: Storage, lowering: Wish): Promise<number> => {
+    const within = ({ nodes }: Graph): number =>
+      nodes.reduce((sum, { op, bodies = {} }) => Object.values(bodies).reduce((all, body) => all + within(body), sum + (/^onnx\.(MatMul|Gemm)$/.test(op.name) ? 1 : 0)), 0);
+    return within(must(await lowerModel(graph, { target: targetOf('ort'), form: 'whole', storage, lowering })).graph);
+  };
+  const apart = await products('checkpoint', single('guarded'));
+  // Every expert of these kinds has a gate, and there are six of each.
+  const gated = pairs.filter(([expert]) => ['gated', 'biased', 'clamped', 'scaled'].includes(expert)).length;
+  expect(apart - (await products('written', single('guarded')))).toBeGreaterThanOrEqual(gated * 6);
+  expect(await products('written', { few: 'gathered', many: 'guarded' })).toBeGreaterThanOrEqual(apart);
 });

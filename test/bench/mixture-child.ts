@@ -41,7 +41,7 @@ async function least(tokens: number): Promise<number> {
     (_, turn) =>
       new Tensor(
         'float32',
-        Float32Array.from({ length: tokens * shape.D }, (_, i) => Math.sin((i + 1) * 12.9898 + turn)),
+        Float32Array.from({ length: tokens * shape.D }, (_, i) => Math.sin((i + 1) * 12.9898 + (tokens === 1 ? 0 : turn))),
         [1, tokens, shape.D],
       ),
   );

@@ -13,9 +13,10 @@ import { present } from './segment.ts';
 
 /** The lowering of segments in `graph`. Those that are batched are ops of their own by then. */
 export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
-  const lowerings = loweringsIn(graph);
   return (node, context, old) => {
     const { few, many, upTo, path } = choose(old, graph, options);
+    // Two lowerings read the same bytes, and a checkpoint's are read where they lie: neither can have them side by side.
+    const lowerings = loweringsIn(graph, options.written && few === many);
     if (few === many) return lowerings[many](node, context, old);
     const { onnx } = context;
     const experts = present(node.inputs[0]);
@@ -26,11 +27,11 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
   };
 }
 
-const loweringsIn = (graph: Graph): Readonly<Record<LoweringName, Lowering>> => ({
+const loweringsIn = (graph: Graph, join: boolean): Readonly<Record<LoweringName, Lowering>> => ({
   batched: (node) => {
     throw new Bug(`${node.outputs[0]?.name ?? 'a segment'} is batched, and should have been expanded`);
   },
-  guarded,
+  guarded: guarded(join),
   gathered,
   looped,
   fused: fusedIn(graph),
