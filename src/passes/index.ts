@@ -6,6 +6,7 @@ import { addStatsPass } from './add-stats.ts';
 import { batchSegmentsPass } from './batch-segments.ts';
 import { cutMixturesPass } from './cut-mixtures.ts';
 import { dropDead } from './drop-dead.ts';
+import { mergeExpertsPass } from './emergent/merge.ts';
 import { foldConstants } from './fold-constants.ts';
 import type { Pass } from './pass.ts';
 import { recogniseActivations } from './recognise-activations.ts';
@@ -19,6 +20,7 @@ import { sinkReshapes } from './sink-reshapes.ts';
 
 const all: readonly Pass[] = [
   recogniseOpsPass,
+  mergeExpertsPass,
   setPicksPass,
   cutMixturesPass,
   foldConstants,

@@ -4,59 +4,15 @@ import { describe, expect, test } from 'vitest';
 import type { Graph } from '../../src/graph/graph.ts';
 import { type NdArray, ndArray } from '../../src/graph/nd-array.ts';
 import { verifyGraph } from '../../src/graph/verify.ts';
-import { type Conversion, orderOf, withEveryExpert } from '../../src/passes/emergent/conversion.ts';
+import { type Conversion, withEveryExpert } from '../../src/passes/emergent/conversion.ts';
 import { replaceFeedForwards } from '../../src/passes/emergent/replace.ts';
 import { feedForwardGraph } from '../../src/passes/emergent/stages.ts';
 import { type FeedForward, findFeedForwards } from '../../src/passes/feed-forwards.ts';
-import type { Found } from '../../src/run/find-model.ts';
 import { loweringNames } from '../../src/targets/target.ts';
 import { sourceArray } from '../../src/weights/source.ts';
 import { defined, distance } from '../definition.ts';
-import { must, open, zooModel } from '../running.ts';
-
-const models: readonly (readonly [string, Found])[] = [
-  ['llama', zooModel('llama', { model: 'Llama', set: { V: '32', D: '16', H: '24', L: '2', N: '4', G: '2' } })],
-  ['llama with biases', zooModel('llama', { model: 'Llama', set: { V: '32', D: '16', H: '24', L: '2', N: '4', G: '2', mlp_bias: 'true' } })],
-  ['gpt2', zooModel('gpt2', { set: { V: '32', P: '16', D: '16', H: '24', L: '2', N: '4' } })],
-];
-
-/** Numbers without a pattern that experts could share, whose sums are exact in f32. */
-const wave = (n: number, speed: number): Float64Array => Float64Array.from({ length: n }, (_, i) => Math.round(Math.sin((i + 1) * speed) * 64) / 64);
-
-interface Asked {
-  readonly experts: number;
-  readonly picks: number;
-  readonly shared?: number;
-  readonly repair?: boolean;
-  /** Experts with scores up to it are not picked. */
-  readonly above?: number;
-}
-
-/** The first neurons are shared, the others dealt in steps of seven; the last expert may be filled up. */
-function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, repair = false, above }: Asked): Conversion {
-  const size = Math.ceil((neurons - shared) / experts);
-  const labels = Array.from({ length: neurons }, (_, i) => (i < shared ? -1 : Math.floor((((i - shared) * 7) % (neurons - shared)) / size)));
-  return {
-    path,
-    experts,
-    size,
-    ...orderOf(labels, experts, size),
-    picks,
-    ...(above === undefined ? {} : { threshold: { score: above, mean: picks } }),
-    router: { kind: 'linear', weight: ndArray([width, experts], wave(width * experts, 12.9898)), bias: ndArray([experts], wave(experts, 4.1)) },
-    ...(repair ? { repair: { projection: ndArray([width, 3], wave(width * 3, 7.7)), maps: ndArray([experts, 4, width], wave(experts * 4 * width, 3.3)) } } : {}),
-  };
-}
-
-const cases: readonly Asked[] = [
-  { experts: 4, picks: 2 },
-  { experts: 5, picks: 2 },
-  { experts: 4, picks: 1, shared: 4 },
-  { experts: 3, picks: 2, repair: true },
-  { experts: 5, picks: 3, shared: 2, repair: true },
-  { experts: 5, picks: 4, above: 0 },
-  { experts: 5, picks: 4, shared: 2, repair: true, above: 0.25 },
-];
+import { must, open } from '../running.ts';
+import { cases, conversionOf, models, wave } from './dealt.ts';
 
 const tokens = 7;
 

@@ -33,7 +33,8 @@ export function hiddenOf(build: GraphBuilder, { inner, path }: FeedForward, x: V
   return present(became.get(inner.hidden));
 }
 
-function again(build: GraphBuilder, node: Node, became: Map<Value, Value>): void {
+/** Adds a node again, over what its inputs have become. */
+export function again(build: GraphBuilder, node: Node, became: Map<Value, Value>): void {
   const made = build.add(
     node.op,
     node.inputs.map((one) => one && (became.get(one) ?? one)),

@@ -1,0 +1,54 @@
+/** Small models and conversions of their feed-forwards that deal the neurons out by number, for tests of what is made of them. */
+
+import { ndArray } from '../../src/graph/nd-array.ts';
+import { type Conversion, orderOf } from '../../src/passes/emergent/conversion.ts';
+import type { FeedForward } from '../../src/passes/feed-forwards.ts';
+import type { Found } from '../../src/run/find-model.ts';
+import { zooModel } from '../running.ts';
+
+/** Gated, with biases, plain. */
+export const models: readonly (readonly [string, Found])[] = [
+  ['llama', zooModel('llama', { model: 'Llama', set: { V: '32', D: '16', H: '24', L: '2', N: '4', G: '2' } })],
+  ['llama with biases', zooModel('llama', { model: 'Llama', set: { V: '32', D: '16', H: '24', L: '2', N: '4', G: '2', mlp_bias: 'true' } })],
+  ['gpt2', zooModel('gpt2', { set: { V: '32', P: '16', D: '16', H: '24', L: '2', N: '4' } })],
+];
+
+/** Numbers without a pattern that experts could share, whose sums are exact in f32. */
+export const wave = (n: number, speed: number): Float64Array => Float64Array.from({ length: n }, (_, i) => Math.round(Math.sin((i + 1) * speed) * 64) / 64);
+
+/** What is asked of a conversion. */
+export interface Asked {
+  readonly experts: number;
+  readonly picks: number;
+  readonly shared?: number;
+  readonly repair?: boolean;
+  /** Experts with scores up to it are not picked. */
+  readonly above?: number;
+}
+
+/** The first neurons are shared, the others dealt in steps of seven; the last expert may be filled up. */
+export function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, repair = false, above }: Asked): Conversion {
+  const size = Math.ceil((neurons - shared) / experts);
+  const labels = Array.from({ length: neurons }, (_, i) => (i < shared ? -1 : Math.floor((((i - shared) * 7) % (neurons - shared)) / size)));
+  return {
+    path,
+    experts,
+    size,
+    ...orderOf(labels, experts, size),
+    picks,
+    ...(above === undefined ? {} : { threshold: { score: above, mean: picks } }),
+    router: { kind: 'linear', weight: ndArray([width, experts], wave(width * experts, 12.9898)), bias: ndArray([experts], wave(experts, 4.1)) },
+    ...(repair ? { repair: { projection: ndArray([width, 3], wave(width * 3, 7.7)), maps: ndArray([experts, 4, width], wave(experts * 4 * width, 3.3)) } } : {}),
+  };
+}
+
+/** With neurons that always run, experts that are filled up, stand-ins, thresholds. */
+export const cases: readonly Asked[] = [
+  { experts: 4, picks: 2 },
+  { experts: 5, picks: 2 },
+  { experts: 4, picks: 1, shared: 4 },
+  { experts: 3, picks: 2, repair: true },
+  { experts: 5, picks: 3, shared: 2, repair: true },
+  { experts: 5, picks: 4, above: 0 },
+  { experts: 5, picks: 4, shared: 2, repair: true, above: 0.25 },
+];
