@@ -35,14 +35,6 @@ describe('Compute on onnxruntime', () => {
   });
 
   it('multiplies matrices', async () => {
-    const product = await compute.matmul(ndArray([2, 3], [1, 2, 3, 4, 5, 6]), ndArray([3, 2], [7, 8, 9, 10, 11, 12]));
-    expect([product.dims, [...product.data]]).toEqual([
-      [2, 2],
-      [58, 64, 139, 154],
-    ]);
-  });
-
-  it('multiplies matrices in f32', async () => {
     const a = { rows: 2, columns: 3, data: Float32Array.of(1, 2, 3, 4, 5, 6) };
     const b = { rows: 3, columns: 1, data: Float32Array.of(7, 9, 11) };
     expect(await compute.product(a, b)).toEqual({ rows: 2, columns: 1, data: Float32Array.of(58, 139) });

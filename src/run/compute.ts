@@ -2,14 +2,14 @@
 
 import { Bug } from '../diagnostics/bug.ts';
 import { graphBuilder } from '../graph/builder.ts';
-import type { Compute, Matrix } from '../graph/compute.ts';
+import type { Compute, Matrix, Numbers } from '../graph/compute.ts';
 import { symbol } from '../graph/dim.ts';
 import { type Graph, value } from '../graph/graph.ts';
 import { tensor } from '../graph/type.ts';
 import { matmul } from '../ops/index.ts';
 import type { Tensors } from './protocol.ts';
 import { openSession, type Session, type SessionOptions } from './session.ts';
-import { fromNdArray, type Tensor, toNdArray } from './tensor.ts';
+import { floatsOf, numbersOf, type Tensor, tensorOf } from './tensor.ts';
 
 /** What a graph has to become to be run. */
 export interface ComputeOptions extends SessionOptions {
@@ -41,22 +41,18 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
     if (!results.ok) throw new Bug(`${graph.name} does not run`, results.diagnostics.map(({ message }) => message).join('\n'));
     return results.value;
   };
-  const multiply = async (a: Tensor, b: Tensor): Promise<Tensor> => {
-    const { product } = await runTensors(product2d, { a, b });
-    if (!product) throw new Bug('a product has no result');
-    return product;
+  const run: SessionCompute['run'] = async (graph, feeds) => {
+    const results = await runTensors(graph, Object.fromEntries(Object.entries(feeds).map(([name, one]) => [name, tensorOfNumbers(one)])));
+    return Object.fromEntries(
+      Object.entries(results).map(([name, one]) => [name, { dtype: one.dtype, dims: one.dims, data: one.dtype === 'f32' ? floatsOf(one) : numbersOf(one) }]),
+    );
   };
   return {
-    async run(graph, feeds) {
-      const results = await runTensors(graph, Object.fromEntries(Object.entries(feeds).map(([name, array]) => [name, fromNdArray(array)])));
-      return Object.fromEntries(Object.entries(results).map(([name, one]) => [name, toNdArray(one)]));
-    },
-    async matmul(a, b) {
-      return toNdArray(await multiply(fromNdArray(a), fromNdArray(b)));
-    },
+    run,
     async product(a, b) {
-      const { data } = await multiply(ofMatrix(a), ofMatrix(b));
-      return { rows: a.rows, columns: b.columns, data: data as Float32Array };
+      const { product } = await runTensors(product2d, { a: ofMatrix(a), b: ofMatrix(b) });
+      if (!product) throw new Bug('a product has no result');
+      return { rows: a.rows, columns: b.columns, data: floatsOf(product) };
     },
     async release(graph) {
       const session = sessions.get(graph);
@@ -70,6 +66,8 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
     },
   };
 }
+
+const tensorOfNumbers = ({ dtype, dims, data }: Numbers): Tensor => (dtype === 'f32' && data instanceof Float32Array ? { dtype, dims, data } : tensorOf(dtype, dims, data));
 
 const ofMatrix = ({ rows, columns, data }: Matrix): Tensor => ({ dtype: 'f32', dims: [rows, columns], data });
 

@@ -44,18 +44,18 @@ export interface Port {
 
 /** How each element type is made of numbers in f64. */
 const makers = {
-  f32: (values) => Float32Array.from(values),
-  f64: (values) => Float64Array.from(values),
+  f32: (values) => new Float32Array(values),
+  f64: (values) => new Float64Array(values),
   f16: (values) => Uint16Array.from(values, toF16),
   bf16: (values) => Uint16Array.from(values, toBf16),
   i64: (values) => BigInt64Array.from(values, whole),
   u64: (values) => BigUint64Array.from(values, whole),
-  i32: (values) => Int32Array.from(values),
-  u32: (values) => Uint32Array.from(values),
-  i16: (values) => Int16Array.from(values),
-  u16: (values) => Uint16Array.from(values),
-  i8: (values) => Int8Array.from(values),
-  u8: (values) => Uint8Array.from(values),
+  i32: (values) => new Int32Array(values),
+  u32: (values) => new Uint32Array(values),
+  i16: (values) => new Int16Array(values),
+  u16: (values) => new Uint16Array(values),
+  i8: (values) => new Int8Array(values),
+  u8: (values) => new Uint8Array(values),
   bool: (values) => Uint8Array.from(values, (value) => (value === 0 ? 0 : 1)),
   string: (values) => Array.from(values, String),
 } as const satisfies { readonly [T in DType]: (values: ArrayLike<number>) => Arrays[T] };
@@ -79,6 +79,8 @@ export function integers(dims: readonly number[], values: ArrayLike<number>): Te
 export function numbersOf({ dtype, data }: Tensor): Float64Array {
   if (dtype === 'f16') return Float64Array.from(data as Uint16Array, fromF16);
   if (dtype === 'bf16') return Float64Array.from(data as Uint16Array, fromBf16);
+  // The constructor copies between arrays of numbers at once; `from` goes through an iterator.
+  if (ArrayBuffer.isView(data) && !(data instanceof BigInt64Array) && !(data instanceof BigUint64Array)) return new Float64Array(data);
   return Float64Array.from<number | bigint | string>(data as ArrayLike<number | bigint | string>, Number);
 }
 

@@ -33,7 +33,7 @@ interface State {
 export function assignBalanced(costs: Matrix, sizes: ArrayLike<number>, start?: Float64Array): Assignment {
   const k = costs.columns;
   if (sizes.length !== k || Array.from(sizes).reduce((sum, size) => sum + size, 0) !== costs.rows) throw new Bug(`sizes do not hold ${costs.rows} points in ${k} clusters`);
-  const state = begin(costs, start ? Float64Array.from(start) : new Float64Array(k));
+  const state = begin(costs, start ? new Float64Array(start) : new Float64Array(k));
   for (const [cluster, points] of state.members.entries()) {
     while (points.length > (sizes[cluster] as number)) shift(state, shortestPath(state, cluster, sizes));
   }

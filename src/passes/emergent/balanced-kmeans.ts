@@ -121,7 +121,7 @@ async function sketchOf(points: Matrix, seed: number, compute: Compute): Promise
   const { columns } = points;
   if (columns <= sketchWidth) return points;
   const directions = randomNumbers('k-means', seed, 1 / Math.sqrt(sketchWidth), 0, columns * sketchWidth);
-  return compute.product(points, matrix(columns, sketchWidth, Float32Array.from(directions)));
+  return compute.product(points, matrix(columns, sketchWidth, new Float32Array(directions)));
 }
 
 /** k points far from each other: each drawn in proportion to its squared distance from those before it, the best of a few draws. */

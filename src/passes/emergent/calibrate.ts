@@ -1,9 +1,8 @@
 /** Runs a model over calibration inputs, feed-forward by feed-forward, so that each can be decided on what it really reads. What is in memory is what one layer reads and what later layers need. */
 
 import { Bug } from '../../diagnostics/bug.ts';
-import type { Compute } from '../../graph/compute.ts';
+import type { Compute, Numbers } from '../../graph/compute.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
-import type { NdArray } from '../../graph/nd-array.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import type { Conversion } from './conversion.ts';
 import { type Matrix, matrix } from './matrix.ts';
@@ -12,9 +11,9 @@ import { cutStages, feedForwardGraph, type Stage } from './stages.ts';
 
 /** Inputs of the model for one run: a text of some tokens, a batch of images. */
 export interface Sample {
-  readonly feeds: Readonly<Record<string, NdArray>>;
+  readonly feeds: Readonly<Record<string, Numbers>>;
   /** Which tokens count, 0 or 1 in the order of the input's rows; all where left out. Padding does not. */
-  readonly counted?: NdArray;
+  readonly counted?: Numbers;
 }
 
 /** What is calibrated, and how. */
@@ -37,7 +36,7 @@ export async function calibrate(
   decide: (feedForward: FeedForward, inputs: readonly Matrix[]) => Promise<Conversion>,
 ): Promise<readonly Conversion[]> {
   const stages = cutStages(graph, feedForwards);
-  const held = samples.map(({ feeds }) => new Map<Value, NdArray>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as NdArray] as const] : []))));
+  const held = samples.map(({ feeds }) => new Map<Value, Numbers>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as Numbers] as const] : []))));
   const blocks = blocksOf(feedForwards);
   const seen = new Map<number, Matrix[]>();
   const decided: Conversion[] = [];
@@ -78,20 +77,20 @@ async function inTurn<T>(items: readonly T[], each: (item: T) => Promise<void>):
   for (const item of items) await each(item);
 }
 
-async function advance({ graph, reads, gives }: Stage, values: Map<Value, NdArray>, compute: Compute): Promise<void> {
+async function advance({ graph, reads, gives }: Stage, values: Map<Value, Numbers>, compute: Compute): Promise<void> {
   if (graph.nodes.length === 0) return;
   const results = await compute.run(graph, Object.fromEntries(reads.map((one, i) => [`in.${i}`, present(values.get(one))])));
   gives.forEach((one, i) => values.set(one, present(results[`out.${i}`])));
 }
 
 /** Forgets what no later stage reads. */
-function dropRead(held: readonly Map<Value, NdArray>[], later: readonly Stage[]): void {
+function dropRead(held: readonly Map<Value, Numbers>[], later: readonly Stage[]): void {
   const read = new Set(later.flatMap(({ reads }) => reads));
   for (const values of held) for (const one of values.keys()) if (!read.has(one)) values.delete(one);
 }
 
 /** [.., D] → [tokens, D], without tokens that do not count. */
-function rowsOf({ dims, data }: NdArray, counted: NdArray | undefined): Matrix {
+function rowsOf({ dims, data }: Numbers, counted: Numbers | undefined): Matrix {
   const width = dims.at(-1) ?? 1;
   const rows = Array.from({ length: data.length / width }, (_, t) => t).filter((t) => counted?.data[t] !== 0);
   const kept = matrix(rows.length, width);

@@ -19,7 +19,7 @@ export function directionsOf({ inputs, keys }: Layer, count: number, seed: numbe
 export async function featuresOf(x: Matrix, directions: NdArray | undefined, compute: Compute): Promise<Matrix> {
   if (!directions) return x;
   const [rows = 0, columns = 0] = directions.dims;
-  const products = await compute.product(x, matrix(rows, columns, Float32Array.from(directions.data)));
+  const products = await compute.product(x, matrix(rows, columns, new Float32Array(directions.data)));
   const wide = matrix(x.rows, x.columns + columns);
   for (let t = 0; t < x.rows; t++) {
     wide.data.set(row(x, t), t * wide.columns);

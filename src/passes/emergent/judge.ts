@@ -2,10 +2,9 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import { graphBuilder } from '../../graph/builder.ts';
-import type { Compute } from '../../graph/compute.ts';
+import type { Compute, Numbers } from '../../graph/compute.ts';
 import { dim, symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
-import { type NdArray, ndArray } from '../../graph/nd-array.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import { type Conversion, withEveryExpert } from './conversion.ts';
@@ -57,21 +56,21 @@ export async function judge(graph: Graph, layer: Layer, conversion: Conversion, 
 }
 
 /** The rows of a batch with the axes that the feed-forward's input has; those in front of the tokens are of size 1. */
-function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): NdArray {
+function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): Numbers {
   const rank = x.type?.dims.length ?? 2;
-  return ndArray([...Array.from({ length: rank - 2 }, () => 1), rows, columns], Float64Array.from(data));
+  return { dtype: 'f32', dims: [...Array.from({ length: rank - 2 }, () => 1), rows, columns], data };
 }
 
-async function resultOf(graph: Graph, x: NdArray, compute: Compute): Promise<NdArray> {
+async function resultOf(graph: Graph, x: Numbers, compute: Compute): Promise<Numbers> {
   const { y } = await compute.run(graph, { [graph.inputs[0]?.name ?? 'x']: x });
   await compute.release(graph);
   if (!y) throw new Bug('a feed-forward without a result');
   return y;
 }
 
-const largest = (a: NdArray, b?: NdArray): number => a.data.reduce((most, one, i) => Math.max(most, Math.abs(one - (b?.data[i] ?? 0))), 0);
+const largest = (a: Numbers, b?: Numbers): number => (a.data as Float64Array).reduce((most, one, i) => Math.max(most, Math.abs(one - (b?.data[i] ?? 0))), 0);
 
-const squares = (a: NdArray, b?: NdArray): number => a.data.reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
+const squares = (a: Numbers, b?: Numbers): number => (a.data as Float64Array).reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
 
 /** The experts that each token picks. */
 async function picksOf(
@@ -82,7 +81,7 @@ async function picksOf(
   compute: Compute,
 ): Promise<readonly (readonly number[])[]> {
   const graph = routerGraph(around, feedForward, conversion);
-  const { experts } = await compute.run(graph, { x: ndArray([rows, columns], Float64Array.from(data)) });
+  const { experts } = await compute.run(graph, { x: { dtype: 'f32', dims: [rows, columns], data } });
   await compute.release(graph);
   if (!experts) throw new Bug('a router without experts');
   const { picks, experts: nothing } = conversion;

@@ -5,7 +5,7 @@ import { graphBuilder } from '../../graph/builder.ts';
 import type { Compute } from '../../graph/compute.ts';
 import { dim, symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
-import { count, ndArray } from '../../graph/nd-array.ts';
+import { count } from '../../graph/nd-array.ts';
 import type { Source } from '../../graph/source.ts';
 import { tensor } from '../../graph/type.ts';
 import { transposedView } from '../../graph/views.ts';
@@ -43,9 +43,9 @@ export async function layerOf(around: Graph, feedForward: FeedForward, inputs: r
   if (inputs.length > 0) {
     const graph = hiddenGraph(around, feedForward);
     for (const batch of inputs) {
-      const { h } = await compute.run(graph, { x: ndArray([batch.rows, batch.columns], Float64Array.from(batch.data)) });
+      const { h } = await compute.run(graph, { x: { dtype: 'f32', dims: [batch.rows, batch.columns], data: batch.data } });
       if (!h) throw new Bug('a feed-forward without hidden values');
-      hidden.push(matrix(batch.rows, feedForward.neurons, Float32Array.from(h.data)));
+      hidden.push(matrix(batch.rows, feedForward.neurons, h.data instanceof Float32Array ? h.data : new Float32Array(h.data)));
     }
     await compute.release(graph);
   }

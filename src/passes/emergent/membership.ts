@@ -59,7 +59,7 @@ export async function fitMembership(features: Matrix, losses: Matrix, { picking,
   for (let step = 0; step < steps; step++) {
     const { gradient } = await compute.run(pull, { weights: ndArray([p + 1, e], ahead) });
     if (!gradient) throw new Bug('a step without a gradient');
-    const move = gradient.data.map((one, i) => one / t - (i < p * e ? ridge * (ahead[i] as number) : 0));
+    const move = new Float64Array(gradient.data).map((one, i) => one / t - (i < p * e ? ridge * (ahead[i] as number) : 0));
     solveFactorised(l, p, move.subarray(0, p * e), e);
     for (let i = p * e; i < move.length; i++) move[i] = (move[i] as number) / (mostCost / 8);
     const next = ahead.map((one, i) => one + (move[i] as number));
@@ -70,7 +70,7 @@ export async function fitMembership(features: Matrix, losses: Matrix, { picking,
   await compute.release(pull);
   const intercept = weights.slice(p * e);
   for (let i = 0; i < p; i++) for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
-  return { weights: matrix(p, e, Float32Array.from(weights.subarray(0, p * e))), intercept: Float32Array.from(intercept) };
+  return { weights: matrix(p, e, Float32Array.from(weights.subarray(0, p * e))), intercept: new Float32Array(intercept) };
 }
 
 /** Features less their means, and a column of ones: [T, P + 1]. */

@@ -34,7 +34,7 @@ export function meanOutputs(hidden: Float64Array, down: Matrix, { experts, label
     const value = row(down, neuron);
     for (let j = 0; j < columns; j++) sums[expert * columns + j] = (sums[expert * columns + j] as number) + (hidden[neuron] as number) * (value[j] as number);
   }
-  return matrix(experts, columns, Float32Array.from(sums));
+  return matrix(experts, columns, new Float32Array(sums));
 }
 
 /** Means alone, from the moments of inputs [T, D] and hidden values [T, F]. */
@@ -86,17 +86,17 @@ export function droppedMeans({ sums, counts }: Dropped, down: Matrix, grouping: 
 export async function lowRankRepair(moments: Moments, down: Matrix, grouping: Grouping, { rank, penalty }: LowRankOptions, compute: Compute): Promise<Repair> {
   const [d, f] = [moments.features, moments.targets];
   const { featureMeans, targetMeans, gram, cross } = centred(moments);
-  const covariance = matrix(d, f, Float32Array.from(cross));
+  const covariance = matrix(d, f, new Float32Array(cross));
   const spread = Float64Array.from((await compute.product(covariance, await weighted(covariance, down, grouping, compute))).data);
   const l = penalised(gram, d, penalty);
   const { vectors } = leadingEigen((block) => whitened(l, spread, d, block), d, Math.min(rank, d));
   const directions = columnsOf(vectors, d);
   solveUpper(l, d, directions, vectors.length);
 
-  const project = matrix(d, vectors.length, Float32Array.from(directions));
+  const project = matrix(d, vectors.length, new Float32Array(directions));
   const expand = await expanded(await compute.product(transposed(project), covariance), down, grouping, compute);
   const means = meanOutputs(targetMeans, down, grouping);
-  const middle = await compute.product(matrix(1, d, Float32Array.from(featureMeans)), project);
+  const middle = await compute.product(matrix(1, d, new Float32Array(featureMeans)), project);
   for (let expert = 0; expert < grouping.experts; expert++) {
     const mean = row(means, expert);
     for (let i = 0; i < vectors.length; i++) {

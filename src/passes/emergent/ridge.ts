@@ -93,7 +93,7 @@ export function fitRidge(moments: Moments, penalty: number): Fit {
   for (let i = 0; i < p; i++) {
     for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
   }
-  return { weights: matrix(p, e, Float32Array.from(weights)), intercept: Float32Array.from(intercept) };
+  return { weights: matrix(p, e, new Float32Array(weights)), intercept: new Float32Array(intercept) };
 }
 
 /** [A | B] for matrices of as many rows. */

@@ -55,15 +55,15 @@ export async function routerOf(
 
 /** [E, D] → [D, E]. */
 function columnsOf(rows: Matrix): NdArray {
-  return ndArray([rows.columns, rows.rows], Float64Array.from(transposed(rows).data));
+  return ndArray([rows.columns, rows.rows], new Float64Array(transposed(rows).data));
 }
 
 /** Scores from the tokens, fitted to what `kind` wants of them. */
 async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefined, { score, seed, picking }: Fitting, compute: Compute): Promise<Router> {
   const directions = score.features > 0 ? directionsOf(layer, score.features, seed) : undefined;
   const { weights, intercept } = score.kind === 'fitted' ? await toMass() : await toMembership();
-  const weight = ndArray([weights.rows, weights.columns], Float64Array.from(weights.data));
-  const bias = ndArray([intercept.length], Float64Array.from(intercept));
+  const weight = ndArray([weights.rows, weights.columns], new Float64Array(weights.data));
+  const bias = ndArray([intercept.length], new Float64Array(intercept));
   return directions ? { kind: 'features', directions, weight, bias } : { kind: 'linear', weight, bias };
 
   async function toMass(): Promise<Fit> {

@@ -61,5 +61,5 @@ export function standInsOf({ means, project, expand }: Repair, experts: number):
     maps.set(expand.data.subarray(e * rank * width, (e + 1) * rank * width), e * (rank + 1) * width);
     maps.set(means.data.subarray(e * width, (e + 1) * width), (e * (rank + 1) + rank) * width);
   }
-  return { projection: ndArray([project.rows, rank], Float64Array.from(project.data)), maps: ndArray([experts, rank + 1, width], maps) };
+  return { projection: ndArray([project.rows, rank], new Float64Array(project.data)), maps: ndArray([experts, rank + 1, width], maps) };
 }
