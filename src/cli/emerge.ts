@@ -191,7 +191,8 @@ async function calibration(terminal: Terminal, found: Found, { calibrate, tokens
   const { decodes } = await import('../targets/pipeline.ts');
   const file = { name: calibrate, file: resolve(terminal.cwd, calibrate) };
   if (calibrate.endsWith('.json')) return { samples: must(readSamples(found, file, tokens)) };
-  const ids = must(tokensOf(found, must(readText(file))));
+  const most = evaluate === 'full' ? undefined : Math.max(2 * tokens, tokens + (evaluate === 'none' ? 0 : evaluate) + 1);
+  const ids = must(tokensOf(found, must(readText(file)), most));
   const cut = Math.min(tokens, Math.floor(ids.length / 2));
   const window = windowOf(found);
   const samples = must(samplesOfTokens(found.model.graph, ids.slice(0, cut), calibrate, window));

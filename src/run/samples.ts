@@ -12,7 +12,7 @@ import { readInputs } from './inputs.ts';
 import { isObject } from './json.ts';
 import { factsOf } from './prepare.ts';
 import { type Port, toNdArray } from './tensor.ts';
-import { openTokenizer } from './tokenizer.ts';
+import { openTokenizer, tokensOfText } from './tokenizer.ts';
 
 /** Fewer tokens than this say nothing of a layer. */
 const fewest = 64;
@@ -34,12 +34,12 @@ export function readText({ name, file }: CalibrationFile): Outcome<string> {
   }
 }
 
-/** The tokens of a text, without those that begin and end one. */
-export function tokensOf(found: Found, text: string): Outcome<readonly number[]> {
+/** The tokens of a text, the first `most` where they suffice. */
+export function tokensOf(found: Found, text: string, most?: number): Outcome<readonly number[]> {
   const facts = factsOf(found);
   if (!facts.ok) return facts;
   const tokenizer = openTokenizer(facts.value.tokenizer);
-  return tokenizer.ok ? { ok: true, value: tokenizer.value.encode(text, false), diagnostics: [] } : tokenizer;
+  return tokenizer.ok ? { ok: true, value: tokensOfText(tokenizer.value, text, most), diagnostics: [] } : tokenizer;
 }
 
 /** Tokens of a window, as far as the model reads. */
@@ -53,8 +53,8 @@ export function readSamples(found: Found, given: CalibrationFile, tokens: number
   const text = readText(given);
   if (!text.ok) return text;
   if (given.name.endsWith('.json')) return samplesOfJson(found.model.graph, text.value, given.name);
-  const ids = tokensOf(found, text.value);
-  return ids.ok ? samplesOfTokens(found.model.graph, ids.value.slice(0, tokens), given.name, windowOf(found)) : ids;
+  const ids = tokensOf(found, text.value, tokens);
+  return ids.ok ? samplesOfTokens(found.model.graph, ids.value, given.name, windowOf(found)) : ids;
 }
 
 /** Windows of tokens. `name` is what messages call their text. */

@@ -15,7 +15,7 @@ import type { EmergentSettings } from './settings.ts';
 /** Lloyd's steps of one start, rounds of carving, passes of exchanges. */
 const [steps, rounds, passes] = [50, 1, 4];
 /** Tokens whose activations are a neuron's profile, at most. */
-const profileTokens = 4096;
+const profileTokens = 1024;
 /** The neurons that CMoE marks for a token. */
 const marks = 10;
 

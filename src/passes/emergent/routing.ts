@@ -17,6 +17,8 @@ import { addMoments, type Fit, fitRidge, type Moments } from './ridge.ts';
 import { meanKeys, outputMass, representatives } from './scores.ts';
 import type { EmergentSettings, Score } from './settings.ts';
 
+/** Tokens of a fit to membership, at most; each step goes through all of them. */
+const membershipTokens = 8192;
 /** Steps of a fit to membership. */
 const steps = 25;
 
@@ -77,11 +79,11 @@ async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefin
   async function toMembership(): Promise<Fit> {
     if (picking.kind === 'top' && picking.k >= grouping.experts)
       return { weights: matrix(layer.keys.columns + score.features, grouping.experts), intercept: new Float32Array(grouping.experts) };
-    const features: Matrix[] = [];
-    for (const batch of layer.inputs) features.push(await featuresOf(batch, directions, compute));
-    const losses: Matrix[] = [];
-    for (const [i, batch] of layer.inputs.entries()) losses.push(await lossesWithout(batch, layer.hidden[i] as Matrix, layer.values, grouping, repair, compute));
-    return fitMembership(below(features), below(losses), { picking, penalty: score.penalty, steps }, compute);
+    const every = Math.ceil(layer.inputs.reduce((sum, { rows }) => sum + rows, 0) / membershipTokens);
+    const some = (parts: readonly Matrix[]): Matrix => below(parts.map((part) => pickRows(part, Int32Array.from({ length: Math.ceil(part.rows / every) }, (_, t) => t * every))));
+    const [x, h] = [some(layer.inputs), some(layer.hidden)];
+    const losses = await lossesWithout(x, h, layer.values, grouping, repair, compute);
+    return fitMembership(await featuresOf(x, directions, compute), losses, { picking, penalty: score.penalty, steps }, compute);
   }
 }
 
