@@ -2,33 +2,45 @@
 
 import type { Compute } from '../../graph/compute.ts';
 import { type Grouping, neuronsOf } from './grouping.ts';
-import { type Matrix, matrix, pickColumns, pickRows, row, squaredNorms } from './matrix.ts';
+import { type Matrix, matrix, pickColumns, pickRows, row, transposed } from './matrix.ts';
 import type { Repair } from './repair.ts';
 
-/** ‖Eₑ(x) − Lₑ(x)‖ for inputs x [T, D], hidden values h [T, F] and down [F, D], with Lₑ = 0 where there is no repair: [T, experts]. */
+/**
+ * ‖Eₑ(x) − Lₑ(x)‖ for inputs x [T, D], hidden values h [T, F] and down [F, D], with Lₑ = 0 where there is no repair: [T, experts].
+ * The squared length of l·R is l·(R·Rᵀ)·lᵀ, for a row l = [h, x · project, 1] and R = [down; −expand; −means] of each expert: one product
+ * [T, m + r + 1] · [m + r + 1, m + r + 1], which is small beside the expert itself.
+ */
 export async function lossesWithout(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): Promise<Matrix> {
   const losses = matrix(h.rows, grouping.experts);
   let expert = 0;
-  for await (const rest of restsWithout(x, h, down, grouping, repair, compute)) {
-    for (const [t, squared] of squaredNorms(rest).entries()) losses.data[t * grouping.experts + expert] = Math.sqrt(squared);
+  for await (const [left, right] of factorsOf(x, h, down, grouping, repair, compute)) {
+    const turned = await compute.product(left, await compute.product(right, transposed(right)));
+    for (let t = 0; t < h.rows; t++) losses.data[t * grouping.experts + expert] = Math.sqrt(Math.max(0, dot(row(left, t), row(turned, t))));
     expert++;
   }
   return losses;
 }
 
-/**
- * Eₑ(x) − Lₑ(x), [T, D], expert by expert: one product each, [T, m + r + 1] · [m + r + 1, D] of [h, x · project, 1] and
- * [down; −expand; −means].
- */
+/** Eₑ(x) − Lₑ(x), [T, D], expert by expert: one product each. */
 export async function* restsWithout(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): AsyncGenerator<Matrix> {
+  for await (const [left, right] of factorsOf(x, h, down, grouping, repair, compute)) yield await compute.product(left, right);
+}
+
+/** [h, x · project, 1], [T, m + r + 1], and [down; −expand; −means], [m + r + 1, D], expert by expert. */
+async function* factorsOf(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): AsyncGenerator<readonly [Matrix, Matrix]> {
   const rank = repair?.project.columns ?? 0;
   const places = repair && rank > 0 ? await compute.product(x, repair.project) : matrix(h.rows, 0);
   for (let expert = 0; expert < grouping.experts; expert++) {
     const neurons = neuronsOf(grouping, expert);
     const own = pickRows(down, neurons);
-    const [left, right] = repair ? [beside(pickColumns(h, neurons), places), below(own, repair, expert)] : [pickColumns(h, neurons), own];
-    yield await compute.product(left, right);
+    yield repair ? [beside(pickColumns(h, neurons), places), below(own, repair, expert)] : [pickColumns(h, neurons), own];
   }
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
+  return sum;
 }
 
 /** [h, z, 1] */

@@ -80,7 +80,15 @@ async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefin
     if (picking.kind === 'top' && picking.k >= grouping.experts)
       return { weights: matrix(layer.keys.columns + score.features, grouping.experts), intercept: new Float32Array(grouping.experts) };
     const every = Math.ceil(layer.inputs.reduce((sum, { rows }) => sum + rows, 0) / membershipTokens);
-    const some = (parts: readonly Matrix[]): Matrix => below(parts.map((part) => pickRows(part, Int32Array.from({ length: Math.ceil(part.rows / every) }, (_, t) => t * every))));
+    const some = (parts: readonly Matrix[]): Matrix =>
+      below(
+        parts.map((part) =>
+          pickRows(
+            part,
+            Int32Array.from({ length: Math.ceil(part.rows / every) }, (_, t) => t * every),
+          ),
+        ),
+      );
     const [x, h] = [some(layer.inputs), some(layer.hidden)];
     const losses = await lossesWithout(x, h, layer.values, grouping, repair, compute);
     return fitMembership(await featuresOf(x, directions, compute), losses, { picking, penalty: score.penalty, steps }, compute);
