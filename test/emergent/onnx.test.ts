@@ -97,7 +97,7 @@ test('stages make untyped values again, and each feed-forward is given what the 
     [10, 8],
     [10, 8],
   ]);
-  seen.forEach(({ data }, i) => expect(distance(data, results[`ffn.${i}`]?.data ?? new Float64Array())).toBeLessThan(1e-6));
+  seen.forEach(({ data }, i) => expect(distance(data, new Float64Array(results[`ffn.${i}`]?.data ?? []))).toBeLessThan(1e-6));
 });
 
 describe.each(['ort', 'portable'] as const)('moec emerge of a file, for %s', (target) => {
