@@ -106,7 +106,7 @@ function evaluateOf(written: string): number | 'full' | 'none' {
 
 async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<ExitCode> {
   const target = checkpointOf(recognise(terminal, path));
-  if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled: convert what it was compiled from' }));
+  if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already; convert what it was compiled from' }));
   const settings = await settingsOf(call);
   const { found: opened, reader, diagnostics } = await findOrRefuse(terminal, target, call);
   const { raisedModel } = await import('../run/find-onnx.ts');
@@ -120,7 +120,9 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
     const files = await written(terminal, { target, found, emerged, out, call });
     printDiagnostics(terminal, call.json ? [] : diagnostics, { sources: reader.sources });
     await sayBargain(terminal, { emerged, settings, call, out: nameOf(terminal.cwd, out), files, diagnostics });
-    printNext(terminal, `moec run ${quoted(nameOf(terminal.cwd, out))} --prompt "Once upon a time"`, call);
+    const { decodes } = await import('../targets/pipeline.ts');
+    const writes = !found.imported && decodes(found.model.graph);
+    printNext(terminal, `moec run ${quoted(nameOf(terminal.cwd, out))} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
     return exit.done;
   } finally {
     found.checkpoint?.close();
@@ -144,8 +146,8 @@ async function settingsOf({ experts, shared, top, budget, pick, group, score, re
     ...(inOrder ? {} : { in_order: 'false' }),
     ...(calibrate === undefined ? {} : { text: JSON.stringify(calibrate) }),
   };
-  const read = emergentSettingsOf(texts, (name) => `--${name}`);
-  if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[file.replace(/^--/, '') as keyof typeof texts]);
+  const read = emergentSettingsOf(texts, (name) => (name === 'pick' ? '--top' : `--${name}`));
+  if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[(file === '--top' ? 'pick' : file.replace(/^--/, '')) as keyof typeof texts]);
   return read.value;
 }
 

@@ -67,7 +67,7 @@ export function readArtefact(file: string, name: string): Outcome<readonly Store
   const damaged = (reason: string): Outcome<never> => ({ ok: false, diagnostics: [diagnose('artefact-damaged', { file: name, reason })] });
   if (!existsSync(file)) return { ok: false, diagnostics: [diagnose('artefact-missing', { file: name })] };
   const opened = openCheckpoint(file);
-  if (!opened.ok) return opened;
+  if (!opened.ok) return damaged(opened.diagnostics.map(({ message }) => message).join('; '));
   const checkpoint = opened.value;
   try {
     const listed = listedIn(checkpoint);

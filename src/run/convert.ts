@@ -21,6 +21,9 @@ export type Chosen =
   | { readonly kind: 'range'; readonly from: number; readonly to: number }
   | { readonly kind: 'paths'; readonly paths: readonly string[] };
 
+/** A message lists so many. */
+const few = 4;
+
 /** The feed-forwards that are meant, or why there are none such. `source` is what messages call the model. */
 export function chooseLayers({ found, missed }: FoundFeedForwards, chosen: Chosen, source: string): Outcome<readonly FeedForward[]> {
   const notes = missed.map(({ name, why }) => `${name}: ${why}`);
@@ -32,7 +35,9 @@ export function chooseLayers({ found, missed }: FoundFeedForwards, chosen: Chose
     return refuse(diagnose('layer-not-found', { source, path: from < to ? String(to - 1) : `${from}..${to}` }, { notes: [`it has ${found.length}, numbered from 0`] }));
   }
   const absent = chosen.paths.filter((path) => !found.some((one) => one.path === path));
-  if (absent.length > 0) return refuse(...absent.map((path) => diagnose('layer-not-found', { source, path }, { notes: notes.filter((note) => note.startsWith(path)) })));
+  const there = [...found.slice(0, few).map(({ path }) => path), ...(found.length > few ? [`… (${found.length})`] : [])].join(', ');
+  if (absent.length > 0)
+    return refuse(...absent.map((path) => diagnose('layer-not-found', { source, path }, { notes: [`it has ${there}`, ...notes.filter((note) => note.startsWith(path))] })));
   return { ok: true, value: found.filter(({ path }) => chosen.paths.includes(path)), diagnostics: [] };
 }
 

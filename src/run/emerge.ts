@@ -41,7 +41,7 @@ export interface Emerged {
 /** The feed-forwards of a model, and those that are meant. */
 export function layersOf(found: Found, chosen: Chosen): Outcome<{ readonly all: FoundFeedForwards; readonly layers: readonly FeedForward[] }> {
   const all = findFeedForwards(found.model.graph);
-  const layers = chooseLayers(all, chosen, found.source);
+  const layers = chooseLayers(all, chosen, found.imported ? found.source : found.model.name);
   return layers.ok ? { ok: true, value: { all, layers: layers.value }, diagnostics: [] } : layers;
 }
 
@@ -68,7 +68,10 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
       samples: samples ?? [],
       compute,
       controls: metric !== undefined && samples !== undefined,
-      progress: (done, total) => progress?.('converting', done, total),
+      progress: (done, total) => {
+        signal?.throwIfAborted();
+        progress?.('converting', done, total);
+      },
     });
     const { replacements, judged } = converted;
     const broken = brokenIdentity(judged);

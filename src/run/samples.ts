@@ -1,6 +1,6 @@
 /** Calibration inputs of a model: windows of a text, or inputs from a file. */
 
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { constant, show } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
@@ -27,6 +27,7 @@ export interface CalibrationFile {
 
 /** The text of a file, or why there is none. */
 export function readText({ name, file }: CalibrationFile): Outcome<string> {
+  if (!existsSync(file)) return refuse(name, 'there is no such file');
   try {
     return { ok: true, value: readFileSync(file, 'utf8'), diagnostics: [] };
   } catch (error) {
