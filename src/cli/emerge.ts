@@ -10,6 +10,7 @@ import type { Emerged, EmergeOptions } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { sayBargain, sayCandidates } from './emerge-output.ts';
+import { type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
 import { packageFolder, version } from './package.ts';
@@ -41,6 +42,7 @@ export interface EmergeCall extends FindingOptions, OutputOptions {
   readonly target: string;
   readonly threads?: number;
   readonly out?: string;
+  readonly sweep?: Grid;
   readonly dryRun?: boolean;
 }
 
@@ -80,6 +82,12 @@ function options(command: Command): Command {
     .addOption(seedOption('for what is drawn at random'))
     .option('--threads <N>', 'threads to compute with', whole(1))
     .option('-o, --out <FOLDER>', 'where to write (default: out/NAME-emergent)')
+    .addOption(
+      new Option('--sweep [GRID]', `try several numbers of experts and shares of them, and write nothing (default: ${usualGrid})`)
+        .preset(usualGrid)
+        .argParser(gridOf)
+        .conflicts(['top', 'budget', 'pick', 'experts']),
+    )
     .option('--dry-run', 'say which feed-forwards would be converted')
     .option('--json', 'print the result as JSON')
     .addHelpText('after', words);
@@ -113,6 +121,17 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const found = raisedModel(opened);
   try {
     if (call.dryRun) return sayPlan(terminal, found, call, diagnostics, reader.sources);
+    if (call.sweep)
+      return sayGrid(terminal, call.sweep, {
+        found,
+        call,
+        settingsOf,
+        path,
+        diagnostics,
+        sources: reader.sources,
+        samples: undefined,
+        ...(await calibration(terminal, found, call)),
+      });
     const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
     const { writtenBefore } = await import('../run/manifest.ts');
     refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));

@@ -127,7 +127,7 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
 }
 
 /** The layer without the batch that it is judged on. */
-function fittedOn(layer: Layer): Layer {
+export function fittedOn(layer: Layer): Layer {
   const fitted = Math.max(1, layer.inputs.length - 1);
   return { ...layer, inputs: layer.inputs.slice(0, fitted), hidden: layer.hidden.slice(0, fitted) };
 }

@@ -8,11 +8,12 @@ import { type Conversion, withEveryExpert } from '../../src/passes/emergent/conv
 import { replaceFeedForwards } from '../../src/passes/emergent/replace.ts';
 import { feedForwardGraph } from '../../src/passes/emergent/stages.ts';
 import { type FeedForward, findFeedForwards } from '../../src/passes/feed-forwards.ts';
+import { picksOf as setPicksOf } from '../../src/passes/set-picks.ts';
 import { loweringNames } from '../../src/targets/target.ts';
 import { sourceArray } from '../../src/weights/source.ts';
 import { defined, distance } from '../definition.ts';
 import { must, open } from '../running.ts';
-import { cases, conversionOf, models, wave } from './dealt.ts';
+import { type Asked, cases, conversionOf, models, wave } from './dealt.ts';
 
 const tokens = 7;
 
@@ -82,5 +83,33 @@ describe.each(models)('%s', (_, found) => {
       await session.close();
       expect(distance(results['logits']?.data as Float32Array, defined(converted, { input_ids: ids })['logits']?.data ?? new Float64Array())).toBeLessThan(1e-5);
     }
+  });
+
+  test('the number of picks may be given at run time: any is what the graph with as many is, all are the dense model, to 1e-5', async () => {
+    const ids = ndArray([1, 6], [3, 10, 17, 24, 31, 6], 'i64');
+    const asked: Asked = { experts: 4, picks: 2, shared: 4, repair: true };
+    const converted = (picks: number): Graph =>
+      replaceFeedForwards(
+        graph,
+        feedForwards.map((feedForward) => ({ feedForward, conversion: conversionOf(feedForward, { ...asked, picks }) })),
+      );
+    const session = await open({ ...found, model: { ...found.model, graph: converted(2) } }, 'ort', { form: 'whole', active: 'input' });
+    const logitsOf = (of: Graph): Float64Array => defined(of, { input_ids: ids })['logits']?.data ?? new Float64Array();
+    const given = async (k: number): Promise<Float32Array> => {
+      const feeds = {
+        input_ids: { dtype: 'i64', dims: [1, 6], data: BigInt64Array.from(ids.data, BigInt) },
+        active: { dtype: 'i64', dims: [], data: BigInt64Array.of(BigInt(k)) },
+      } as const;
+      return must(await session.run(feeds))['logits']?.data as Float32Array;
+    };
+    for (const k of [1, 2, 3]) expect(distance(await given(k), logitsOf(converted(k)))).toBeLessThan(1e-5);
+    expect(distance(await given(4), logitsOf(graph))).toBeLessThan(1e-5);
+    expect(distance(await given(1), logitsOf(graph))).toBeGreaterThan(1e-3);
+    await session.close();
+  });
+
+  test('with a threshold the number of picks is fixed', () => {
+    const conversion = conversionOf(first, { experts: 5, picks: 4, above: 0 });
+    expect(setPicksOf(replaceFeedForwards(graph, [{ feedForward: first, conversion }]))).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@
 
 import type { Compute } from '../../graph/compute.ts';
 import type { Conversion, Router, Threshold } from './conversion.ts';
-import { groupingFor } from './group.ts';
+import { type Grouped, groupingFor } from './group.ts';
 import { type Grouping, permutationOf } from './grouping.ts';
 import { type Layer, padded } from './layer.ts';
 import { below } from './matrix.ts';
@@ -28,9 +28,24 @@ export async function decide(given: Layer, settings: EmergentSettings, compute: 
 
 /** The conversion with what it was made of. */
 export async function decideAll(given: Layer, settings: EmergentSettings, compute: Compute): Promise<Decided> {
-  const { path, neurons } = given.feedForward;
-  const layer = padded(given, Math.ceil(neurons / settings.experts) * settings.experts);
-  const grouped = await groupingFor(layer, settings, compute);
+  return decideGrouped(await groupLayer(given, settings, compute), settings, compute);
+}
+
+/** A layer, with neurons of zeros where experts are filled up, and its groups. */
+export interface GroupedLayer {
+  readonly layer: Layer;
+  readonly grouped: Grouped;
+}
+
+/** What does not depend on the number of picks. */
+export async function groupLayer(given: Layer, settings: EmergentSettings, compute: Compute): Promise<GroupedLayer> {
+  const layer = padded(given, Math.ceil(given.feedForward.neurons / settings.experts) * settings.experts);
+  return { layer, grouped: await groupingFor(layer, settings, compute) };
+}
+
+/** What does. */
+export async function decideGrouped({ layer, grouped }: GroupedLayer, settings: EmergentSettings, compute: Compute): Promise<Decided> {
+  const { path, neurons } = layer.feedForward;
   const { experts, size } = grouped.grouping;
   const order = [...permutationOf(grouped.grouping)].map((i) => (i < neurons ? i : -1));
   const { grouping } = grouped;

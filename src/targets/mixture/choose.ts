@@ -140,6 +140,11 @@ function sizesOf({ n, slots, kinds }: ReturnType<typeof readSegment>): Sizes {
   return { n, k: constant(slots) ?? Math.max(1, Math.round(n / 4)), products: mean((one) => one.matrices), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
 }
 
+/** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */
+export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'>, tokens: number, costs: MixtureCosts): number {
+  return cost('batched', { ...layer, n: 1, k: 1 }, tokens, costs) / 1000;
+}
+
 /** Microseconds for `tokens` tokens. */
 function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, copy, multiply, multiplyFused }: MixtureCosts): number {
   const rows = tokens * k;

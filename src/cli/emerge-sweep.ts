@@ -1,0 +1,105 @@
+/** `moec emerge --sweep`: several conversions as one table, and the calls that make the best of them. Nothing is written. */
+
+import { InvalidArgumentError } from 'commander';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import type { EmergeOptions } from '../run/emerge.ts';
+import type { Found } from '../run/find-model.ts';
+import type { SweepRow, Swept } from '../run/sweep.ts';
+import type { EmergeCall } from './emerge.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
+import { loweringOf } from './finding.ts';
+import { version } from './package.ts';
+import { printDiagnostics, printJson, quoted, type Sources, table } from './print.ts';
+import { progress } from './progress.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Which conversions are tried: each number of experts with each share of the neurons that run. */
+export interface Grid {
+  readonly experts: readonly number[];
+  readonly shares: readonly number[];
+}
+
+/** What is tried where the call does not say. */
+export const usualGrid = '16,32:0.75,0.5,0.25';
+
+/** Reads `16,32:0.75,0.5`. */
+export function gridOf(written: string): Grid {
+  const [experts = [], shares = []] = written.split(':').map((list) => list.split(',').map(Number));
+  const fits = experts.every((one) => Number.isSafeInteger(one) && one >= 2) && shares.length > 0 && shares.every((one) => one > 0 && one <= 1);
+  if (!fits) throw new InvalidArgumentError(`It is written EXPERTS:SHARES, such as ${usualGrid}.`);
+  return { experts, shares };
+}
+
+/** What a sweep is given beside its grid. */
+export interface Sweeping extends Pick<EmergeOptions, 'samples' | 'metric'> {
+  readonly found: Found;
+  readonly call: EmergeCall;
+  readonly settingsOf: (call: EmergeCall) => Promise<EmergentSettings>;
+  /** The model, as it was written. */
+  readonly path: string;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: Sources;
+}
+
+/** Tries the grid and prints the table. */
+export async function sayGrid(terminal: Terminal, { experts, shares }: Grid, { found, call, settingsOf, path, diagnostics, sources, ...given }: Sweeping): Promise<ExitCode> {
+  const { sweep } = await import('../run/sweep.ts');
+  const few = shares.find((share) => experts.every((n) => picksFor(n, share, call.shared) < 1));
+  if (few !== undefined)
+    throw new Refusal(diagnose('setting-out-of-range', { setting: 'a share of --sweep', range: 'that of the shared experts and one more, or above', found: few }));
+  const grid = [];
+  for (const n of experts)
+    for (const asked of shares) {
+      const top = picksFor(n, asked, call.shared);
+      if (top >= 1) grid.push({ asked, settings: await settingsOf({ ...call, experts: n, top }) });
+    }
+  const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
+  const outcome = await sweep(found, {
+    grid,
+    chosen: call.layers ?? { kind: 'all' },
+    target: await loweringOf(call.target),
+    ...given,
+    ...(call.threads === undefined ? {} : { threads: call.threads }),
+    version: version(),
+    signal: terminal.signal,
+    progress: (part, done, total) => bars[part].at(done, total),
+  }).finally(() => Object.values(bars).forEach((bar) => bar.end()));
+  if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
+  const best = bestOf(outcome.value.rows, given.metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
+  if (call.json) printJson(terminal, { ...outcome.value, best });
+  else {
+    printDiagnostics(terminal, diagnostics, { sources });
+    terminal.out(`${tableOf(outcome.value, given.metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
+  }
+  return exit.done;
+}
+
+/** Routed experts that make the share, or less by a part of one. */
+const picksFor = (experts: number, share: number, shared: number): number => Math.floor(share * experts + 1e-9) - shared;
+
+function tableOf({ dense, rows }: Swept, metric: EmergeOptions['metric']): string {
+  const times = (value: number): string => `${value.toFixed(2)} ×`;
+  const heads = rows[0]?.estimates.map(({ tokens }) => (tokens === 1 ? 'one token' : `${tokens} tokens`)) ?? [];
+  const measured = (row: SweepRow): readonly string[] => (dense === undefined || row.value === undefined ? [] : [row.value.toFixed(3), `${(row.value / dense).toFixed(3)} ×`]);
+  return table([
+    ['experts', 'picks', 'active', ...(metric && dense !== undefined ? [metric.kind, 'of dense'] : []), 'at best', ...heads],
+    ...rows.map((row) => [row.experts, row.picks, `${Math.round(100 * row.share)} %`, ...measured(row), times(row.ideal), ...row.estimates.map(({ gain }) => times(gain))]),
+  ]);
+}
+
+/** For each share the row with the best value; where nothing was measured, the fastest for one token. */
+function bestOf(rows: readonly SweepRow[], metric: EmergeOptions['metric']): readonly SweepRow[] {
+  const score = ({ value, estimates: [one] }: SweepRow): number => (value === undefined ? -(one?.gain ?? 0) : metric?.kind === 'accuracy' ? -value : value);
+  return [...new Set(rows.map(({ asked }) => asked))].flatMap((share) => rows.filter(({ asked }) => asked === share).sort((a, b) => score(a) - score(b))[0] ?? []);
+}
+
+/** The call that makes a row. */
+function commandFor(path: string, call: EmergeCall, { experts, picks }: SweepRow): string {
+  const given = (['group', 'score', 'repair', 'calibrate'] as const).flatMap((name) => (call[name] === undefined ? [] : [`--${name}`, quoted(call[name])]));
+  const layers =
+    !call.layers || call.layers.kind === 'all' ? [] : ['--layers', call.layers.kind === 'range' ? `${call.layers.from}..${call.layers.to}` : call.layers.paths.join(',')];
+  const shared = call.shared > 0 ? ['--shared', call.shared] : [];
+  const flags = [...(call.pad ? ['--pad'] : []), ...(call.untie ? ['--untie'] : [])];
+  return ['moec emerge', quoted(path), '--experts', experts, '--top', picks, ...shared, ...layers, ...given, ...flags].join(' ');
+}
