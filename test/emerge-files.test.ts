@@ -34,7 +34,7 @@ const text = Array.from({ length: 400 }, (_, i) => `${(i * 7919) % 1009} cats sa
 writeFileSync(join(scratch, 'cats.txt'), text);
 writeFileSync(join(scratch, 'ids.json'), JSON.stringify({ input_ids: [[256, 72, 101, 108, 108, 111, 32, 99, 97, 116, 115]] }));
 
-const settings = ['--experts', '4', '--top', '2', '--tokens', '512', '--evaluate', 'none', '--threads', '1'];
+const settings = ['--experts', '4', '--top', '2', '--tokens', '512', '--evaluate', 'none', '--speed', 'none', '--threads', '1'];
 
 async function logitsOf(target: string): Promise<readonly number[]> {
   const { code, out, err } = await call('run', target, '--inputs', 'ids.json', '--json', '--full');

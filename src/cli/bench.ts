@@ -1,20 +1,17 @@
 /** `moec bench`: how fast models load, read and write, and how near they come to what their products alone would take. */
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { InvalidArgumentError, Option } from 'commander';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
-import type { BenchJob, Contender, ProductRun, Round } from '../run/bench.ts';
+import type { BenchJob, Contender, ProductRun } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
-import { roundOf } from './bench-process.ts';
+import { type Contest, contenderOf, runRounds } from './bench-process.ts';
 import { type Cli, whole } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
 import { type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
-import { progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 interface BenchOptions extends ReadyOptions {
@@ -69,13 +66,10 @@ function lengths(written: string): readonly number[] {
   return found;
 }
 
-/** Something that is timed, round by round. */
-interface Entry {
-  readonly name: string;
-  readonly job: BenchJob;
+/** A model, or the bound of one. */
+interface Entry extends Contest {
   /** The index of the model whose bound this is. */
   readonly boundOf?: number;
-  readonly rounds: Round[];
 }
 
 async function act(terminal: Terminal, paths: readonly string[], options: BenchOptions): Promise<ExitCode> {
@@ -105,25 +99,11 @@ async function act(terminal: Terminal, paths: readonly string[], options: BenchO
       if ('code' in bound) notes.push(bound);
       else entries.push({ name: models.length > 1 ? `bound of ${path}` : 'bound', job: bound, boundOf: i, rounds: [] });
     }
-    await runRounds(terminal, entries, folder.path, options);
+    await runRounds(terminal, entries, { ...options, folder: folder.path });
     return await say(terminal, paths, entries, notes, options);
   } finally {
     for (const release of releases) release();
     folder.remove();
-  }
-}
-
-/** Every contender once a round, in turn, and the other way round in the next. */
-async function runRounds(terminal: Terminal, entries: readonly Entry[], folder: string, options: BenchOptions): Promise<void> {
-  const bar = progress(terminal, 'timing', options);
-  try {
-    for (let round = 0; round < options.rounds; round++)
-      for (const [turn, entry] of (round % 2 === 0 ? entries : [...entries].reverse()).entries()) {
-        bar.at(round * entries.length + turn, options.rounds * entries.length);
-        entry.rounds.push(await roundOf(entry.job, folder, `contender-${entries.indexOf(entry)}`, terminal.signal));
-      }
-  } finally {
-    bar.end();
   }
 }
 
@@ -140,13 +120,6 @@ async function contextsOf(executables: readonly Executable[], { contexts, steps 
   if (fitting.length === 0 && most < 1)
     throw new Refusal(diagnose('option-out-of-range', { option: '--steps', range: `${Math.max(0, most + steps - 1)} at most for this context`, found: steps }));
   return fitting.length > 0 ? fitting : [most];
-}
-
-function contenderOf({ model, dispose: _, ...rest }: Executable, folder: string, name: string): Contender {
-  if (model.kind === 'file') return { ...rest, file: model.path };
-  const file = join(folder, `${name}.onnx`);
-  writeFileSync(file, model.bytes);
-  return { ...rest, file, dataFolder: model.dataFolder };
 }
 
 function modelJob(model: Contender, contexts: readonly number[], { ep: provider, threads, steps, active }: BenchOptions): BenchJob {

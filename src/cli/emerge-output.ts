@@ -1,11 +1,15 @@
 /** What `moec emerge` says: the candidates of a dry run, and the bargain after a conversion. */
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import type { Report, SpeedReport } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { FeedForward, FoundFeedForwards } from '../passes/feed-forwards.ts';
-import type { Active } from '../run/bargain.ts';
+import type { Active, Metric } from '../run/bargain.ts';
 import type { Emerged } from '../run/emerge.ts';
+import type { Found } from '../run/find-model.ts';
+import type { Estimate } from '../targets/mixture/forecast.ts';
 import type { EmergeCall } from './emerge.ts';
+import { version } from './package.ts';
 import { printDiagnostics, printJson, table } from './print.ts';
 import { bytes } from './progress.ts';
 import type { Terminal } from './terminal.ts';
@@ -21,55 +25,131 @@ export async function sayCandidates(terminal: Terminal, all: FoundFeedForwards, 
   else terminal.out(`${describeFeedForwards(all).join('\n')}\n${layers.length} would be converted\n`);
 }
 
-/** What was made of a model. */
-export interface Bargain {
+/** What was made of a model, and what was measured of it. */
+export interface Made {
+  /** What the model is called. */
+  readonly name: string;
+  readonly found: Found;
   readonly emerged: Emerged;
   readonly settings: EmergentSettings;
-  readonly call: EmergeCall;
+  readonly metric?: Metric;
+  readonly speed?: SpeedReport;
+  readonly expected: readonly Estimate[];
+}
+
+/** The report of a conversion. */
+export async function reportOf({ name, found, emerged, settings, metric, speed, expected }: Made): Promise<Report> {
+  const { account } = await import('../inspect/account.ts');
+  const { activeParameters } = await import('../run/bargain.ts');
+  const { meanPicks } = await import('../passes/emergent/conversion.ts');
+  const { judged, lines, replacements } = emerged;
+  const feedForwards = activeParameters(replacements);
+  // Two operations for each parameter of a product.
+  const total = account(found.model.graph).total.flops / 2;
+  return {
+    model: name,
+    family: found.model.name,
+    version: version(),
+    settings: wordsOf(settings),
+    ...(metric ? { metric: { kind: metric.kind, on: metric.on } } : {}),
+    lines,
+    feedForwards,
+    whole: { active: total - feedForwards.total + feedForwards.active, total },
+    ...(speed ? { speed } : {}),
+    expected,
+    layers: judged,
+    picks: replacements.map(({ conversion }) => {
+      const { path, experts, size, picks, shared } = conversion;
+      return { path, experts, size, picks, mean: meanPicks(conversion), shared: shared.length };
+    }),
+  };
+}
+
+/** Settings as they are written in a directive. */
+function wordsOf({ group, score, repair, experts, picks, varying, shared, seed, inOrder }: EmergentSettings): Readonly<Record<string, string>> {
+  const word = ({ kind, ...args }: { readonly kind: string }): string => {
+    const given = Object.entries(args).map(([name, value]) => `${name}: ${String(value)}`);
+    return given.length === 0 ? kind : `${kind}(${given.join(', ')})`;
+  };
+  return {
+    experts: String(experts),
+    pick: varying ? word(varying) : `top(${picks})`,
+    ...(shared > 0 ? { shared: String(shared) } : {}),
+    group: word(group),
+    score: word(score),
+    repair: word(repair),
+    seed: String(seed),
+    ...(inOrder ? {} : { in_order: 'false' }),
+  };
+}
+
+/** What is printed after a conversion. */
+export interface Bargain {
+  readonly report: Report;
+  readonly json: boolean;
   readonly out: string;
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Prints the bargain, as a table or as data. */
-export async function sayBargain(terminal: Terminal, bargain: Bargain): Promise<void> {
-  const { emerged, call, out, files, diagnostics } = bargain;
-  const { activeParameters } = await import('../run/bargain.ts');
-  const counted = activeParameters(emerged.replacements);
-  const { active, total } = counted;
-  if (call.json) {
-    const { judged, lines, replacements } = emerged;
-    printDiagnostics(terminal, diagnostics, {
-      json: true,
-      more: {
-        out,
-        files,
-        active,
-        total,
-        ideal: total / active,
-        layers: judged,
-        lines,
-        picks: replacements.map(({ conversion: { path, experts, size, picks, shared } }) => ({ path, experts, size, picks, shared: shared.length })),
-      },
+export async function sayBargain(terminal: Terminal, { report, json, out, files, diagnostics }: Bargain): Promise<void> {
+  const inspect = await import('../inspect/report.ts');
+  if (json) printDiagnostics(terminal, diagnostics, { json, more: { out, files, ...inspect.reportJson(report) } });
+  else
+    terminal.out(`${out}\n${table(files.map(({ name, bytes: size }) => [`  ${name}`, bytes(size)]))}\n${linesOf(report, inspect)}${sharesOf(report, inspect)}${layersOf(report)}`);
+}
+
+type Inspect = typeof import('../inspect/report.ts');
+
+/** The metric and the speeds of the dense model and of the conversion, the metric of the controls. */
+function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string {
+  const { metric, lines, speed } = report;
+  const gains = (['prefill', 'decode'] as const).flatMap((what) => [gainOf(report, what)].flatMap((gain) => (gain ? [{ what, gain }] : [])));
+  if (lines.length === 0 && gains.length === 0) return '';
+  const rows = (lines.length > 0 ? lines : [{ name: 'dense' }, { name: 'asked' }]).map((line) => {
+    const speeds = gains.flatMap(({ gain }) => {
+      if (line.name === 'dense') return [rate(gain.dense), times(1)];
+      return line.name === 'asked' ? [rate(gain.converted), times(gain.quotient)] : [];
     });
-    return;
-  }
-  terminal.out(`${out}\n${table(files.map(({ name, bytes: size }) => [`  ${name}`, bytes(size)]))}\n${linesOf(bargain, counted)}${layersOf(bargain)}`);
+    if (!('value' in line)) return [line.name, ...speeds];
+    return [
+      line.name,
+      `${metric?.kind === 'accuracy' ? percent(line.value) : perplexity(line.value)}${line.cached ? ' *' : ''}`,
+      `${ofDense(report, line).toFixed(3)} ×`,
+      ...speeds,
+    ];
+  });
+  const head = ['', ...(lines.length > 0 ? [metric?.kind ?? '', 'of dense'] : []), ...gains.flatMap(({ what }) => [what === 'prefill' ? `read ${speed?.context}` : 'write', ''])];
+  const notes = [
+    ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
+    ...(lines.some(({ cached }) => cached) ? ['* measured by an earlier call'] : []),
+    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${speed.threads === 1 ? '1 thread' : `${speed.threads} threads`}`] : []),
+    ...[unsteady(report)].flatMap((note) => note ?? []),
+  ];
+  return `${table([head, ...rows])}${notes.join('\n')}\n`;
 }
 
-/** The metric of the dense model, the conversion and the controls. */
-function linesOf({ emerged: { lines } }: Bargain, { active, total }: Active): string {
-  const [dense] = lines;
-  const share = `feed-forwards run ${Math.round((100 * active) / total)} % of their parameters for a token: ${(total / active).toFixed(2)} × at best\n\n`;
-  if (!dense) return share;
-  const rows = lines.map(({ name, value }) => [name, value.toFixed(value < 100 ? 3 : 1), `${(value / dense.value).toFixed(3)} ×`]);
-  return `${table([['', 'perplexity', 'of dense'], ...rows])}\n${share}`;
+/** What a token meets, the most that gains, and how much of it is there. */
+function sharesOf(report: Report, { gainOf, ideal }: Inspect): string {
+  const { feedForwards, whole } = report;
+  const share = ({ active, total }: Active): string => `${Math.round((100 * active) / total)} %`;
+  const reached = (['prefill', 'decode'] as const).flatMap((what) => {
+    const gain = gainOf(report, what);
+    return gain ? [`${what === 'prefill' ? 'reading' : 'writing'} reaches ${Math.round(100 * gain.share)} % of it`] : [];
+  });
+  const parts = [`a token meets ${share(feedForwards)} of the parameters of feed-forwards, ${share(whole)} of all: ${times(ideal(whole))} at best`, ...reached];
+  return `${parts.join('; ')}\n\n`;
 }
 
-function layersOf({ emerged: { judged } }: Bargain): string {
-  if (judged.length === 0) return '';
-  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-  const rows = judged.map(({ path, picked, identity, error, captured, best, load }) => [
+const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const times = (value: number): string => `${value.toFixed(2)} ×`;
+const rate = (value: number): string => (value < 100 ? value.toFixed(1) : String(Math.round(value)));
+const perplexity = (value: number): string => value.toFixed(value < 100 ? 3 : 1);
+
+function layersOf({ layers }: Report): string {
+  if (layers.length === 0) return '';
+  const rows = layers.map(({ path, picked, identity, error, captured, best, load }) => [
     path,
     `${Number(picked.toFixed(1))} of ${load.length}`,
     identity.toExponential(1),

@@ -32,7 +32,7 @@ export function gridOf(written: string): Grid {
 }
 
 /** What a sweep is given beside its grid. */
-export interface Sweeping extends Pick<EmergeOptions, 'samples' | 'metric'> {
+export interface Sweeping extends Pick<EmergeOptions, 'samples' | 'metric' | 'measured'> {
   readonly found: Found;
   readonly call: EmergeCall;
   readonly settingsOf: (call: EmergeCall) => Promise<EmergentSettings>;

@@ -3,26 +3,29 @@
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import type { Report } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
-import type { Metric } from '../run/bargain.ts';
 import type { Chosen } from '../run/convert.ts';
 import type { Emerged, EmergeOptions } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
+import type { Estimate } from '../targets/mixture/forecast.ts';
 import { type Cli, upTo, whole } from './command.ts';
-import { sayBargain, sayCandidates } from './emerge-output.ts';
+import { reportOf, sayBargain, sayCandidates } from './emerge-output.ts';
+import { type SamplingOptions, sampling } from './emerge-samples.ts';
+import { measureSpeed, type SpeedLevel, speedLevels } from './emerge-speed.ts';
 import { type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
-import { type ExitCode, exit, Refusal } from './exit.ts';
+import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
 import { packageFolder, version } from './package.ts';
 import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources } from './print.ts';
 import { progress } from './progress.ts';
 import { nameOf } from './read.ts';
-import { refuseToReplace, stageFolder } from './staging.ts';
+import { refuseToReplace, stageFolder, writeWhole } from './staging.ts';
 import { checkpointOf, type Target } from './target.ts';
 import type { Terminal } from './terminal.ts';
 
 /** What the call says. */
-export interface EmergeCall extends FindingOptions, OutputOptions {
+export interface EmergeCall extends FindingOptions, OutputOptions, SamplingOptions {
   readonly experts: number;
   readonly top?: number;
   readonly budget?: number;
@@ -32,12 +35,12 @@ export interface EmergeCall extends FindingOptions, OutputOptions {
   readonly group?: string;
   readonly score?: string;
   readonly repair?: string;
-  readonly calibrate?: string;
-  readonly tokens: number;
-  readonly evaluate: number | 'full' | 'none';
   readonly pad?: boolean;
   readonly untie?: boolean;
   readonly inOrder: boolean;
+  readonly speed: SpeedLevel;
+  readonly cache: boolean;
+  readonly report?: string;
   readonly generate?: boolean;
   readonly target: string;
   readonly threads?: number;
@@ -52,9 +55,10 @@ export function emergeCommand(cli: Cli): void {
     'moec emerge ./SmolLM2-135M --calibrate wiki.txt',
     'moec emerge ./SmolLM2-135M --experts 32 --top 16 --layers 10..20 --calibrate wiki.txt',
     'moec emerge distilbert.onnx --experts 16 --top 8 --dry-run',
-    "moec emerge ./SmolLM2-135M --group 'balanced_kmeans(of: activations)' --repair 'low_rank(16)' --calibrate wiki.txt",
+    "moec emerge ./SmolLM2-135M --score 'fitted(features: 512)' --repair means --calibrate wiki.txt",
+    'moec emerge ./rxn-albert --calibrate inputs.json --held-out rows.json --report albert.html',
   ];
-  options(addFindingOptions(cli.command('emerge', 'turn the feed-forwards of a dense model into experts, and say what that costs', examples))).action(
+  options(addFindingOptions(cli.command('emerge', 'turn feed-forwards into experts, and say what that costs', examples))).action(
     cli.action((path: string, call: EmergeCall) => act(cli.terminal, path, call)),
   );
 }
@@ -73,7 +77,12 @@ function options(command: Command): Command {
     .option('--repair <HOW>', 'what stands in for experts that are not picked')
     .option('--calibrate <FILE>', 'text to calibrate on, or a .json file of inputs')
     .option('--tokens <N>', 'tokens to calibrate on, at most half of the text', whole(64), 16_384)
-    .option('--evaluate <N>', 'measure on so many tokens of the rest of the text: a number, full or none', evaluateOf, 4096)
+    .option('--held-out <FILE>', 'measure on this text, or on rows as `moec eval` reads them (default: the rest of the calibration text)')
+    .option('--mask-token <ID>', 'the token that stands for one to be guessed (default: what the tokenizer names)', whole(0))
+    .option('--evaluate <N>', 'measure on so many tokens, or rows: a number, full or none', evaluateOf, 4096)
+    .addOption(new Option('--speed <LEVEL>', 'how long to time the dense and the converted model').choices(speedLevels).default('quick'))
+    .option('--no-cache', 'measure anew what an earlier call has measured')
+    .option('--report <FILE>', 'write the bargain as one page of HTML, with every layer drawn')
     .option('--pad', 'fill experts up with neurons of zeros where the neurons do not divide')
     .option('--untie', 'let a block that stands in several places become experts in some of them only')
     .option('--no-in-order', 'calibrate all layers on the dense model, not on the converted layers before each')
@@ -96,10 +105,10 @@ function options(command: Command): Command {
 const words = `
 Picks:   top(K), budget(SHARE), threshold(SHARE, most: K)
 Groups:  balanced_kmeans(of: keys | activations), coactivation, carved, contiguous, random
-Scores:  decisive(features: N), fitted(features: N), representative, mean_key; oracle and random are controls
+Scores:  decisive(features: N), fitted(features: N), representative, mean_key; oracle, random
 Repairs: dropped_means, means, low_rank(N), none
-With text the defaults are balanced_kmeans(of: activations), decisive and dropped_means, which measured best;
-without, balanced_kmeans(of: keys), mean_key and none.`;
+With text the defaults are balanced_kmeans(of: activations), decisive and dropped_means, which
+measured best; without, balanced_kmeans(of: keys), mean_key and none.`;
 
 function chosenOf(written: string): Chosen {
   const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(written) ?? [];
@@ -129,19 +138,27 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
         path,
         diagnostics,
         sources: reader.sources,
-        samples: undefined,
-        ...(await calibration(terminal, found, call)),
+        ...(await sampling(terminal, found, call)),
       });
     const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
     const { writtenBefore } = await import('../run/manifest.ts');
     refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
-    const emerged = await converted(terminal, found, call, settings, reader.sources);
+    const given = await sampling(terminal, found, call);
+    const { metric } = given;
+    const { emerged, expected } = await converted(terminal, found, { call, settings, ...given }, reader.sources);
+    const slower = notFaster(expected, call.target);
     const files = await written(terminal, { target, found, emerged, out, call });
-    printDiagnostics(terminal, call.json ? [] : diagnostics, { sources: reader.sources });
-    await sayBargain(terminal, { emerged, settings, call, out: nameOf(terminal.cwd, out), files, diagnostics });
+    const timed = await measureSpeed(terminal, found, out, call);
+    const late = [...diagnostics, ...(timed.fault ? [timed.fault] : [])];
+    printDiagnostics(terminal, call.json ? [] : late, { sources: reader.sources });
+    const speed = timed.report;
+    const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });
+    await sayBargain(terminal, { report, json: call.json ?? false, out: nameOf(terminal.cwd, out), files, diagnostics: [...slower, ...late] });
+    if (call.report !== undefined) await writeReport(terminal, report, call.report);
+    const shown = quoted(nameOf(terminal.cwd, out));
     const { decodes } = await import('../targets/pipeline.ts');
     const writes = !found.imported && decodes(found.model.graph);
-    printNext(terminal, `moec run ${quoted(nameOf(terminal.cwd, out))} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
+    printNext(terminal, `moec run ${shown} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
     return exit.done;
   } finally {
     found.checkpoint?.close();
@@ -180,51 +197,52 @@ async function sayPlan(terminal: Terminal, found: Found, call: EmergeCall, diagn
   return exit.done;
 }
 
-async function converted(terminal: Terminal, found: Found, call: EmergeCall, settings: EmergentSettings, sources: Sources): Promise<Emerged> {
+/** Warnings where the cost model expects nothing of a conversion. */
+function notFaster(expected: readonly Estimate[], target: string): readonly Diagnostic[] {
+  return expected
+    .filter(({ dense, experts }) => experts > dense)
+    .map(({ tokens, dense, experts }) => {
+      const milliseconds = (value: number): string => String(Number(value.toPrecision(2)));
+      return diagnose('experts-not-faster', { experts: milliseconds(experts), dense: milliseconds(dense), tokens: tokens === 1 ? 'one token' : `${tokens} tokens`, target });
+    });
+}
+
+/** What is converted how, and measured on what. */
+interface Converting extends Pick<EmergeOptions, 'settings' | 'samples' | 'metric' | 'measured'> {
+  readonly call: EmergeCall;
+}
+
+async function converted(
+  terminal: Terminal,
+  found: Found,
+  { call, ...given }: Converting,
+  sources: Sources,
+): Promise<{ readonly emerged: Emerged; readonly expected: readonly Estimate[] }> {
   const { emerge } = await import('../run/emerge.ts');
-  const text = await calibration(terminal, found, call);
+  const { forecast } = await import('../targets/mixture/forecast.ts');
+  const target = await loweringOf(call.target);
+  let expected: readonly Estimate[] = [];
   const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
-  const given: EmergeOptions = {
-    settings,
+  const options: EmergeOptions = {
+    ...given,
     chosen: call.layers ?? { kind: 'all' },
-    samples: text?.samples,
-    ...(text?.metric ? { metric: text.metric } : {}),
     ...(call.threads === undefined ? {} : { threads: call.threads }),
     version: version(),
     signal: terminal.signal,
+    begin(layers) {
+      expected = forecast(found.model.graph, layers, given.settings, { target, steps: true, written: true });
+      printDiagnostics(terminal, call.json ? [] : notFaster(expected, call.target));
+    },
     progress: (part, done, total) => bars[part].at(done, total),
   };
-  const outcome = await emerge(found, given).finally(() => Object.values(bars).forEach((bar) => bar.end()));
+  const outcome = await emerge(found, options).finally(() => Object.values(bars).forEach((bar) => bar.end()));
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
-  return outcome.value;
+  return { emerged: outcome.value, expected };
 }
 
-interface Calibration {
-  readonly samples: EmergeOptions['samples'];
-  readonly metric?: Metric;
-}
-
-/** The samples, and the metric on what is left of the text. */
-async function calibration(terminal: Terminal, found: Found, { calibrate, tokens, evaluate }: EmergeCall): Promise<Calibration | undefined> {
-  if (calibrate === undefined) return undefined;
-  const { readSamples, readText, samplesOfTokens, tokensOf, windowOf } = await import('../run/samples.ts');
-  const { perplexityOn } = await import('../run/bargain.ts');
-  const { decodes } = await import('../targets/pipeline.ts');
-  const file = { name: calibrate, file: resolve(terminal.cwd, calibrate) };
-  if (calibrate.endsWith('.json')) return { samples: must(readSamples(found, file, tokens)) };
-  const most = evaluate === 'full' ? undefined : Math.max(2 * tokens, tokens + (evaluate === 'none' ? 0 : evaluate) + 1);
-  const ids = must(tokensOf(found, must(readText(file)), most));
-  const cut = Math.min(tokens, Math.floor(ids.length / 2));
-  const window = windowOf(found);
-  const samples = must(samplesOfTokens(found.model.graph, ids.slice(0, cut), calibrate, window));
-  const held = evaluate === 'none' ? [] : ids.slice(cut, evaluate === 'full' ? undefined : cut + evaluate + 1);
-  if (held.length < 2 || !decodes(found.model.graph)) return { samples };
-  return { samples, metric: perplexityOn(held, window, `${held.length - 1} tokens of ${calibrate}, after the ${cut} that were calibrated on`) };
-}
-
-function must<T>(outcome: import('../diagnostics/diagnostic.ts').Outcome<T>): T {
-  if (!outcome.ok) throw new Refusal(...outcome.diagnostics);
-  return outcome.value;
+async function writeReport(terminal: Terminal, report: Report, file: string): Promise<void> {
+  const { reportPage } = await import('../inspect/report-page.ts');
+  writeWhole(resolve(terminal.cwd, file), reportPage(report), file);
 }
 
 /** What is written, and where. */

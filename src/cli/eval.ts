@@ -2,12 +2,11 @@
 
 import { type Command, Option } from 'commander';
 import { diagnose } from '../diagnostics/diagnostic.ts';
-import type { LabelledText, MaskedText } from '../run/accuracy.ts';
 import type { MeasureOptions } from '../run/evaluate.ts';
-import type { Row } from '../run/rows.ts';
 import type { Session } from '../run/session.ts';
+import type { TokenRow } from '../run/task-rows.ts';
 import { type Cli, whole } from './command.ts';
-import { type ExitCode, exit, Refusal, WrongCall } from './exit.ts';
+import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
 import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
 import { type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
@@ -149,34 +148,23 @@ async function predict({ terminal, given, session, text }: Call): Promise<Measur
 async function guess(call: Call): Promise<Measured> {
   const { maskedAccuracy } = await import('../run/accuracy.ts');
   const { maskTokenOf } = await import('../run/mask-token.ts');
+  const { maskedTexts } = await import('../run/task-rows.ts');
   const { given, ready, session, terminal } = call;
   const mask = given.maskToken ?? (ready.folder === undefined ? undefined : maskTokenOf(ready.folder));
   if (mask === undefined) throw new Refusal(diagnose('mask-token-missing', { place: ready.folder ?? 'the model' }));
-  const texts = (await rowsOf(call)).map(({ tokens, row }, i): MaskedText => {
-    const masked = row.mask ?? tokens.slice(1, -1).map((_, at) => at + 1);
-    const wrong = masked.find((at) => at >= tokens.length);
-    if (wrong !== undefined) refuseRow(given.text, i, `it masks position ${wrong} of ${tokens.length} tokens`);
-    return { tokens, masked };
-  });
+  const texts = must(maskedTexts(await rowsOf(call), given.text));
   const found = await watched(terminal, given, (watch) => maskedAccuracy(session, texts, mask, watch));
   return told(found, 'masked tokens');
 }
 
 async function classify(call: Call): Promise<Measured> {
   const { classAccuracy } = await import('../run/accuracy.ts');
+  const { labelledTexts } = await import('../run/task-rows.ts');
   const { given, session, terminal } = call;
   const classes = (session.outputs.find(({ name }) => name === 'logits') ?? session.outputs[0])?.dims.at(-1);
-  const texts = (await rowsOf(call)).map(({ tokens, row: { label } }, i): LabelledText => {
-    if (label === undefined) return refuseRow(given.text, i, 'it has no label');
-    if (typeof classes === 'number' && label >= classes) refuseRow(given.text, i, `its label is ${label}; the model has ${classes} classes`);
-    return { tokens, label };
-  });
+  const texts = must(labelledTexts(await rowsOf(call), given.text, typeof classes === 'number' ? classes : undefined));
   const found = await watched(terminal, given, (watch) => classAccuracy(session, texts, watch));
   return told(found, 'texts');
-}
-
-function refuseRow(file: string, i: number, reason: string): never {
-  throw new Refusal(diagnose('rows-unreadable', { file, reason: `row ${i + 1}: ${reason}` }));
 }
 
 function told(counts: readonly { readonly right: number; readonly total: number }[], what: string): Measured {
@@ -186,20 +174,10 @@ function told(counts: readonly { readonly right: number; readonly total: number 
   return { text: `accuracy ${(accuracy * 100).toFixed(2)} %: ${right} of ${total} ${what}, ${counts.length} rows\n`, data: { accuracy, right, total, rows: counts } };
 }
 
-/** The rows of the file with their tokens, which a model of so much context can read. */
-async function rowsOf({ given, session, text }: Call): Promise<readonly { readonly row: Row; readonly tokens: readonly number[] }[]> {
-  const { readRows } = await import('../run/rows.ts');
-  const read = readRows(text, given.text);
-  if (!read.ok) throw new Refusal(...read.diagnostics);
-  const rows = given.tokens === undefined ? read.value : read.value.slice(0, given.tokens);
-  const tokenizer = rows.some(({ ids }) => !ids) ? await tokenizerOf(session) : undefined;
-  return rows.map((row, i) => {
-    const tokens = row.ids ?? tokenizer?.encode(row.text ?? '') ?? [];
-    const { context } = session.executable;
-    if (tokens.length === 0) refuseRow(given.text, i, 'it has no tokens');
-    if (context !== undefined && tokens.length > context) refuseRow(given.text, i, `it has ${tokens.length} tokens; the model looks at ${context} at most`);
-    return { row, tokens };
-  });
+/** The rows of the file with their tokens. */
+async function rowsOf({ given, session, text }: Call): Promise<readonly TokenRow[]> {
+  const { tokenRows } = await import('../run/task-rows.ts');
+  return must(tokenRows(text, given.text, session.executable, given.tokens));
 }
 
 async function tokenizerOf({ executable }: Session): Promise<import('../run/tokenizer.ts').Tokenizer> {

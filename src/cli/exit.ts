@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CommanderError } from 'commander';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import { version } from './package.ts';
 import { printDiagnostics, type Sources } from './print.ts';
 import type { Terminal } from './terminal.ts';
@@ -43,6 +43,12 @@ export class Refusal extends Error {
     this.sources = sources;
     return this;
   }
+}
+
+/** The value of an outcome, or a refusal with its diagnostics. */
+export function must<T>(outcome: Outcome<T>): T {
+  if (!outcome.ok) throw new Refusal(...outcome.diagnostics);
+  return outcome.value;
 }
 
 /** Ends a command from inside where the call is wrong; the message says how. */

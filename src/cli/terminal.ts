@@ -1,5 +1,7 @@
 /** What a command sees of the world outside: streams, their width and colours, the folder it stands in, and the signal that ends it. */
 
+import { homedir } from 'node:os';
+import { isAbsolute, join } from 'node:path';
 import { addAbortSignal } from 'node:stream';
 
 /** The outside. Commands print through it alone, so that a test can stand in for a terminal. */
@@ -20,6 +22,8 @@ export interface Terminal {
   readonly watched: boolean;
   /** Aborted when the user asks to stop. */
   readonly signal: AbortSignal;
+  /** The folder for what is worth keeping from call to call; nothing is kept where left out. */
+  readonly cache?: string;
 }
 
 /** Whether a stream takes colours: NO_COLOR and FORCE_COLOR decide, then whether it is a terminal. */
@@ -46,7 +50,14 @@ export function processTerminal(signal: AbortSignal, unread: () => void): Termin
     columns: stderr.columns ?? stdout.columns ?? 80,
     watched: stderr.isTTY === true && env['TERM'] !== 'dumb',
     signal,
+    cache: cacheOf(env),
   };
+}
+
+/** The user's cache folder for moec: in XDG_CACHE_HOME where that is an absolute path, as its specification asks, else in ~/.cache. */
+export function cacheOf(environment: Readonly<Record<string, string | undefined>>): string {
+  const given = environment['XDG_CACHE_HOME'] ?? '';
+  return join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'moec');
 }
 
 async function readInput(signal: AbortSignal): Promise<string> {

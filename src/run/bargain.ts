@@ -7,8 +7,10 @@ import { type Conversion, meanPicks, withEveryExpert } from '../passes/emergent/
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { FeedForward } from '../passes/feed-forwards.ts';
 import { ort } from '../targets/ort.ts';
+import { classAccuracy, type LabelledText, type MaskedText, maskedAccuracy } from './accuracy.ts';
 import { likelihood, perplexityOf, windowsOf } from './evaluate.ts';
 import type { Found } from './find-model.ts';
+import { type Measured, measuredKey, tensorDigests } from './measured.ts';
 import { prepare } from './prepare.ts';
 import { openSession, type Session } from './session.ts';
 
@@ -17,6 +19,8 @@ export interface Metric {
   readonly kind: 'perplexity' | 'accuracy';
   /** `4096 tokens of wiki.txt`. */
   readonly on: string;
+  /** All that it depends on beside the model. */
+  readonly key: string;
   of(session: Session, watch: Pick<MeasureOptions, 'progress' | 'signal'>): Promise<Outcome<number>>;
 }
 
@@ -25,9 +29,30 @@ export function perplexityOn(tokens: readonly number[], window: number, on: stri
   return {
     kind: 'perplexity',
     on,
+    key: JSON.stringify(['perplexity', window, tokens]),
     async of(session, watch) {
       const found = await likelihood(session, windowsOf(tokens, { context: window, stride: window }), watch);
       return found.ok ? { ...found, value: perplexityOf(found.value) } : found;
+    },
+  };
+}
+
+/** Rows with answers: masked tokens to be guessed, or texts to be put in classes. */
+export type Task =
+  | { readonly kind: 'masked'; readonly texts: readonly MaskedText[]; readonly mask: number }
+  | { readonly kind: 'classes'; readonly texts: readonly LabelledText[] };
+
+/** The share of answers that are right. */
+export function accuracyOn(task: Task, on: string): Metric {
+  return {
+    kind: 'accuracy',
+    on,
+    key: JSON.stringify(task),
+    async of(session, watch) {
+      const found = await (task.kind === 'masked' ? maskedAccuracy(session, task.texts, task.mask, watch) : classAccuracy(session, task.texts, watch));
+      if (!found.ok) return found;
+      const sum = (of: 'right' | 'total'): number => found.value.reduce((all, one) => all + one[of], 0);
+      return { ...found, value: sum('right') / sum('total') };
     },
   };
 }
@@ -36,12 +61,16 @@ export function perplexityOn(tokens: readonly number[], window: number, on: stri
 export interface Line {
   readonly name: string;
   readonly value: number;
+  /** Whether it was measured in an earlier call. */
+  readonly cached: boolean;
 }
 
 /** How lines are measured. */
 export interface MeasureOptions {
   readonly threads?: number;
   readonly version: string;
+  /** What was measured before; nothing is looked up where left out. */
+  readonly measured?: Measured;
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
 }
@@ -54,8 +83,17 @@ export async function measureLines(
   options: MeasureOptions,
 ): Promise<Outcome<readonly Line[]>> {
   const { threads, version, signal, progress } = options;
+  // Functions of an imported file stand outside the graph, and so outside its digest.
+  const known = found.imported?.functions.length ? undefined : options.measured;
+  const digests = tensorDigests(found.checkpoint);
   const lines: Line[] = [];
   for (const [name, graph] of graphs) {
+    const key = known && measuredKey(graph, digests, metric.key, version);
+    const before = key === undefined ? undefined : known?.get(key);
+    if (before !== undefined) {
+      lines.push({ name, value: before, cached: true });
+      continue;
+    }
     const ready = await prepare({ ...found, model: { ...found.model, graph } }, { target: ort, form: 'whole', version });
     if (!ready.ok) return ready;
     const opened = await openSession(ready.value, threads === undefined ? {} : { threads });
@@ -65,7 +103,8 @@ export async function measureLines(
     await opened.value.close();
     ready.value.dispose?.();
     if (!measured.ok) return measured;
-    lines.push({ name, value: measured.value });
+    if (key !== undefined) known?.put(key, measured.value);
+    lines.push({ name, value: measured.value, cached: false });
   }
   return { ok: true, value: lines, diagnostics: [] };
 }

@@ -11,6 +11,7 @@ import { type Line, type Metric, measureLines, variants } from './bargain.ts';
 import { type Chosen, chooseLayers, convert, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
+import type { Measured } from './measured.ts';
 
 /** What is to be done. */
 export interface EmergeOptions {
@@ -19,9 +20,13 @@ export interface EmergeOptions {
   readonly samples: readonly Sample[] | undefined;
   /** What is measured of the dense model, the conversion and its controls; nothing where left out. */
   readonly metric?: Metric;
+  /** What was measured before. */
+  readonly measured?: Measured;
   readonly threads?: number;
   readonly version: string;
   readonly signal?: AbortSignal;
+  /** Told what is converted, once nothing stands against it and before it takes time. */
+  readonly begin?: (layers: readonly FeedForward[]) => void;
   /** Told of each of the two long parts. */
   readonly progress?: (part: 'converting' | 'measuring', done: number, total: number) => void;
 }
@@ -50,12 +55,13 @@ const identical = 1e-5;
 
 /** Converts a model (one of ONNX is raised before, by `raisedModel`) and measures the conversion. A layer that is not the dense one again with every expert is an error. */
 export async function emerge(found: Found, options: EmergeOptions): Promise<Outcome<Emerged>> {
-  const { settings, samples, metric, threads, version, signal, progress } = options;
+  const { settings, samples, metric, measured, threads, version, signal, progress } = options;
   const picked = layersOf(found, options.chosen);
   if (!picked.ok) return picked;
   const { all, layers } = picked.value;
   const refused = objections(all.found, layers, settings, samples !== undefined);
   if (refused.length > 0) return { ok: false, diagnostics: refused };
+  options.begin?.(layers);
   const { graph } = found.model;
   const session = threads === undefined ? {} : { threads };
   const compute = graphCompute(found, session);
@@ -77,9 +83,8 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
     const broken = brokenIdentity(judged);
     if (broken.length > 0) return { ok: false, diagnostics: broken };
     const graphs = metric ? variants(graph, replacements, converted.controls) : [];
-    const lines =
-      metric &&
-      (await measureLines(found, graphs, metric, { ...session, version, ...(signal ? { signal } : {}), progress: (done, total) => progress?.('measuring', done, total) }));
+    const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
+    const lines = metric && (await measureLines(found, graphs, metric, { ...watched, progress: (done, total) => progress?.('measuring', done, total) }));
     if (lines && !lines.ok) return lines;
     const stored = replacements.map(({ feedForward, conversion }) => ({ conversion, digest: digestOf(feedForward, found.checkpoint) }));
     const model = { ...found.model, graph: replaceFeedForwards(graph, replacements) };

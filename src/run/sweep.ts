@@ -55,7 +55,7 @@ export interface SweepOptions extends Omit<EmergeOptions, 'settings'> {
 
 /** Tries every cell. All are calibrated on the dense model's own inputs, in one run; cells of as many experts share their groups. */
 export async function sweep(found: Found, options: SweepOptions): Promise<Outcome<Swept>> {
-  const { grid, samples = [], metric, threads, version, signal, progress } = options;
+  const { grid, samples = [], metric, measured, threads, version, signal, progress } = options;
   const picked = layersOf(found, options.chosen);
   if (!picked.ok) return picked;
   const { all, layers } = picked.value;
@@ -83,9 +83,8 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
     else for (const layer of layers) await decideCells(layer, []);
     const cells = made.map((own) => layers.map((feedForward): Replacement => ({ feedForward, conversion: ofBlock(own, feedForward, untied) })));
     const graphs = [['dense', graph] as const, ...cells.map((cell, i) => [String(i), replaceFeedForwards(graph, cell)] as const)];
-    const lines =
-      metric &&
-      (await measureLines(found, graphs, metric, { ...session, version, ...(signal ? { signal } : {}), progress: (done, total) => progress?.('measuring', done, total) }));
+    const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
+    const lines = metric && (await measureLines(found, graphs, metric, { ...watched, progress: (done, total) => progress?.('measuring', done, total) }));
     if (lines && !lines.ok) return lines;
     const [dense, ...values] = (lines?.value ?? []).map(({ value }) => value);
     const rows = cells.map((cell, i) => ({ ...rowOf(graph, cell, grid[i] as Cell, options.target), ...(values[i] === undefined ? {} : { value: values[i] }) }));

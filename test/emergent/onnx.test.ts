@@ -106,7 +106,7 @@ describe.each(['ort', 'portable'] as const)('moec emerge of a file, for %s', (ta
   const out = join(scratch, target);
 
   test('keeps what the file says, and with every expert gives what it gave', async () => {
-    const call = ['emerge', file, '--experts', '4', '--top', '4', '--calibrate', calibration, '--target', target, '-o', out, '--json'];
+    const call = ['emerge', file, '--experts', '4', '--top', '4', '--speed', 'none', '--calibrate', calibration, '--target', target, '-o', out, '--json'];
     const { code, out: said, err } = await moec(call);
     expect([code, err]).toEqual([0, '']);
     const { layers } = JSON.parse(said) as { readonly layers: readonly { readonly path: string; readonly identity: number }[] };

@@ -45,6 +45,20 @@ right: \`moec emerge ./SmolLM2-135M --score fitted --calibrate wiki.txt\``,
 wrong: an empty file, or one of fewer tokens than the model has numbers in a row
 right: some ten thousand words of what the model will be used on`,
   },
+  'experts-not-faster': {
+    severity: 'warning',
+    message: text`as experts the feed-forwards would take ${'experts'} ms for ${'tokens'}, and ${'dense'} ms as they are, by the costs of the target ${'target'}`,
+    explanation: `Experts save multiplications and cost nodes: a router, a pick, a product for each expert. Small layers, many small experts and many picked ones lose more by that than they save. For many tokens at once nearly every expert is picked by some token, so that there is less to save than for one. The estimate is from what the runtime was measured to take with two threads; the table after the conversion has what it took.
+wrong: 172 neurons in 43 experts, of which 22 run
+right: \`moec emerge ./SmolLM2-135M --experts 16 --top 8\``,
+  },
+  'speed-not-measured': {
+    severity: 'warning',
+    message: text`the speed was not measured: ${'reason'}`,
+    explanation: `After a conversion the dense model and the converted one are compiled alike and timed side by side on the CPU, each in a process of its own. What is compiled for another device is not timed here, and a model that does not run on numbers made from a seed is not either; the conversion itself stands.
+wrong: \`moec emerge ./SmolLM2-135M --target webgpu\`
+right: \`moec emerge ./SmolLM2-135M --target webgpu --speed none\``,
+  },
   'identity-broken': {
     severity: 'error',
     message: text`${'path'} with every expert is not the dense layer: it differs by ${'error'}, and ${'limit'} is the most`,

@@ -148,7 +148,8 @@ export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'
 /** Microseconds for `tokens` tokens. */
 function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, copy, multiply, multiplyFused }: MixtureCosts): number {
   const rows = tokens * k;
-  const active = n * (1 - (1 - 1 / n) ** rows);
+  // A token's picks are different experts.
+  const active = n * (1 - (1 - k / n) ** tokens);
   switch (lowering) {
     case 'batched':
       return node * n * (products + 3) + Math.max((n * bytes) / read, (n * tokens * flops) / multiply);
