@@ -2,7 +2,6 @@
 
 import { readFileSync } from 'node:fs';
 import { emergentSettingsOf } from '../../src/model/index.ts';
-import { meanPicks } from '../../src/passes/emergent/conversion.ts';
 import { type Replacement, replaceFeedForwards } from '../../src/passes/emergent/replace.ts';
 import { type Control, controlNames } from '../../src/passes/emergent/variants.ts';
 import { findFeedForwards } from '../../src/passes/feed-forwards.ts';
@@ -56,7 +55,7 @@ async function perplexity(replacements: readonly Replacement[]): Promise<number>
   return line?.value ?? Number.NaN;
 }
 
-/** Perplexities of one recipe and of its controls, and the share of the neurons that ran in the mean. */
+/** Perplexities of one recipe and of its controls, and the share of the neurons that ran in the mean on a window that was not fitted to. */
 interface Cell {
   readonly own: number;
   readonly share: number;
@@ -74,7 +73,9 @@ async function cell(recipe: Readonly<Record<string, string>>, share: number, see
   const made = await convert({ graph, checkpoint: found.checkpoint, layers, settings, samples, compute, controls });
   const measured: Partial<Record<Control, number>> = {};
   for (const name of made.controls ? controlNames : []) measured[name] = await perplexity(made.controls?.[name] ?? []);
-  const run = made.replacements.reduce((sum, { conversion }) => sum + conversion.shared.length + meanPicks(conversion) * conversion.size, 0);
+  // On a window that nothing was fitted to.
+  const ranOf = new Map(made.judged.map((one) => [one.path, one.picked]));
+  const run = made.replacements.reduce((sum, { conversion }) => sum + conversion.shared.length + (ranOf.get(conversion.path) ?? conversion.picks) * conversion.size, 0);
   const all = made.replacements.reduce((sum, { conversion }) => sum + conversion.shared.length + conversion.experts * conversion.size, 0);
   return { own: await perplexity(made.replacements), share: run / all, controls: measured };
 }
