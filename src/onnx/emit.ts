@@ -21,8 +21,8 @@ export interface Scope {
   readonly domains: Set<string>;
   /** Whether constants go into initializers, as graphs have them and functions do not. */
   readonly initializers: boolean;
-  /** Whether the types of inner values are written too. */
-  readonly types: boolean;
+  /** Whether the types of inner values are written too, or of which. */
+  readonly types: boolean | ReadonlySet<Value>;
 }
 
 /** The graph with everything in it. `main` graphs keep the names of their results. */
@@ -111,5 +111,6 @@ function valueInfo(name: string, value: Value, { extras }: Scope): ValueInfoProt
 
 function innerTypes(graph: Graph, results: ReadonlySet<Value>, scope: Scope): readonly ValueInfoProto[] {
   const inner = graph.nodes.flatMap((node) => (node.op === constant ? [] : node.outputs)).filter((value) => !results.has(value) && scope.names.of(value) !== '');
-  return inner.filter((value) => value.type || scope.extras.values.has(value)).map((value) => valueInfo(scope.names.of(value), value, scope));
+  const wanted = (value: Value): boolean => typeof scope.types === 'boolean' || scope.types.has(value);
+  return inner.filter((value) => wanted(value) && (value.type || scope.extras.values.has(value))).map((value) => valueInfo(scope.names.of(value), value, scope));
 }

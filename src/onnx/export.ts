@@ -1,7 +1,7 @@
 /** Writes a graph of foreign nodes as a model of ONNX: the last step of compiling, but for where the weights lie. */
 
 import { Bug } from '../diagnostics/bug.ts';
-import type { Graph, Weight } from '../graph/graph.ts';
+import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { onnxTypes } from '../ops/onnx-types.ts';
 import { emitGraph, type Scope } from './emit.ts';
 import { type Extras, noExtras } from './extras.ts';
@@ -32,8 +32,8 @@ export interface ExportOptions {
   readonly functions?: readonly FunctionGraph[];
   /** Where each weight lies; asked once per weight. */
   place(weight: Weight): Placement;
-  /** Writes the types of inner values too, which runtimes infer for themselves. */
-  readonly types?: boolean;
+  /** Writes the types of inner values too, of all or of these; runtimes infer them for themselves. */
+  readonly types?: boolean | ReadonlySet<Value>;
   /** What the file said that this graph was imported from. */
   readonly extras?: Extras;
 }

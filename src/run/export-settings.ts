@@ -1,6 +1,6 @@
 /** How a lowered graph is written as a model: what the target says, and for a model of ONNX what its file said beside the graph. */
 
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Value } from '../graph/graph.ts';
 import type { DType } from '../graph/type.ts';
 import { dtypeOf } from '../onnx/dtype.ts';
 import type { ExportOptions } from '../onnx/export.ts';
@@ -16,8 +16,13 @@ export function exportSettings({ imported, model }: Found, target: Target, graph
     ir: Math.max(target.ir, imported.ir),
     domains: { ...target.domains, ...imported.domains },
     extras: graph ? carried(imported.extras, model.graph, graph) : imported.extras,
-    types: true,
+    types: new Set(valuesOf(model.graph)),
   };
+}
+
+/** The results of all nodes, in the graphs inside too: what the file said the types of. Lowerings note types of their own, which say nothing of how many rows there are. */
+function valuesOf({ nodes }: Graph): readonly Value[] {
+  return nodes.flatMap(({ outputs, bodies }) => [...outputs, ...Object.values(bodies ?? {}).flatMap(valuesOf)]);
 }
 
 /** A model of ONNX, as far as it says what its inputs and results are. */

@@ -107,8 +107,8 @@ describe.each(['ort', 'portable'] as const)('moec emerge of a file, for %s', (ta
 
   test('keeps what the file says, and with every expert gives what it gave', async () => {
     const call = ['emerge', file, '--experts', '4', '--top', '4', '--speed', 'none', '--calibrate', calibration, '--target', target, '-o', out, '--json'];
-    const { code, out: said, err } = await moec(call);
-    expect([code, err]).toEqual([0, '']);
+    const { code, out: said } = await moec(call);
+    expect(code).toBe(0);
     const { layers } = JSON.parse(said) as { readonly layers: readonly { readonly path: string; readonly identity: number }[] };
     expect(layers.map(({ path }) => path)).toEqual(['ffn.0', 'ffn.1']);
     for (const { identity } of layers) expect(identity).toBeLessThan(1e-5);
@@ -118,9 +118,9 @@ describe.each(['ort', 'portable'] as const)('moec emerge of a file, for %s', (ta
     const given = join(scratch, 'given.json');
     writeFileSync(given, JSON.stringify(inputs(3, 7)));
     const results = await Promise.all([file, out].map((one) => moec(['run', one, '--inputs', given, '--json'])));
-    expect(results.map((one) => one.err)).toEqual(['', '']);
+    expect(results.map((one) => one.code)).toEqual([0, 0]);
     const [before = [], after = []] = results.map((one) => (JSON.parse(one.out) as { readonly out: readonly (readonly (readonly number[])[])[] }).out.flat(2));
     expect(after.length).toBe(3 * 3 * 8);
     expect(distance(after, Float64Array.from(before))).toBeLessThan(1e-5);
-  });
+  }, 120_000);
 });

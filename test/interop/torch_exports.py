@@ -1,6 +1,6 @@
 """Tiny random transformers exported to ONNX by torch, by tracing and by torch.export, with what torch computes for them.
 
-usage: torch_exports.py FOLDER
+usage: torch_exports.py FOLDER [NAME …]
 Writes FOLDER/NAME.onnx and FOLDER/NAME.npy: the result for ids[b, s] = (7 b + 3 s + 1) mod 101, [2, 7], the last two of row 1 masked.
 """
 
@@ -57,5 +57,5 @@ def export(name, attention, way, folder):
 
 folder = Path(sys.argv[1])
 for name, attention in [("gpt2", "sdpa"), ("bert", "eager"), ("llama", "sdpa"), ("albert", "eager")]:
-    for way in ["traced", "exported"]:
+    for way in ["traced", "exported"] if name in (sys.argv[2:] or [name]) else []:
         export(name, attention, way, folder)
