@@ -81,11 +81,14 @@ const picksFor = (experts: number, share: number, shared: number): number => Mat
 function tableOf({ dense, rows }: Swept, metric: EmergeOptions['metric']): string {
   const times = (value: number): string => `${value.toFixed(2)} ×`;
   const heads = rows[0]?.estimates.map(({ tokens }) => (tokens === 1 ? 'one token' : `${tokens} tokens`)) ?? [];
-  const measured = (row: SweepRow): readonly string[] => (dense === undefined || row.value === undefined ? [] : [row.value.toFixed(3), `${(row.value / dense).toFixed(3)} ×`]);
-  return table([
+  const measured = (row: SweepRow): readonly string[] =>
+    dense === undefined || row.value === undefined ? [] : [`${row.value.toFixed(3)}${row.cached ? ' *' : ''}`, `${(row.value / dense).toFixed(3)} ×`];
+  const cached = rows.some((row) => row.cached) ? '* measured by an earlier call\n' : '';
+  const lines = table([
     ['experts', 'picks', 'active', ...(metric && dense !== undefined ? [metric.kind, 'of dense'] : []), 'at best', ...heads],
     ...rows.map((row) => [row.experts, row.picks, `${Math.round(100 * row.share)} %`, ...measured(row), times(row.ideal), ...row.estimates.map(({ gain }) => times(gain))]),
   ]);
+  return `${lines}${cached}`;
 }
 
 /** For each share the row with the best value; where nothing was measured, the fastest for one token. */

@@ -23,8 +23,9 @@ export interface SweepRow {
   /** Of the neurons, how many run; below what was asked for by less than one expert. */
   readonly share: number;
   readonly asked: number;
-  /** The metric, where there is one. */
+  /** The metric, where there is one, and whether an earlier call measured it. */
   readonly value?: number;
+  readonly cached?: boolean;
   /** How many times as fast the converted feed-forwards are at best. */
   readonly ideal: number;
   /** By the target's cost model: for one token, and for many. */
@@ -86,9 +87,12 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
     const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
     const lines = metric && (await measureLines(found, graphs, metric, { ...watched, progress: (done, total) => progress?.('measuring', done, total) }));
     if (lines && !lines.ok) return lines;
-    const [dense, ...values] = (lines?.value ?? []).map(({ value }) => value);
-    const rows = cells.map((cell, i) => ({ ...rowOf(graph, cell, grid[i] as Cell, options.target), ...(values[i] === undefined ? {} : { value: values[i] }) }));
-    return { ok: true, value: { ...(dense === undefined ? {} : { dense }), rows }, diagnostics: [] };
+    const [dense, ...own] = lines?.value ?? [];
+    const rows = cells.map((cell, i) => {
+      const line = own[i];
+      return { ...rowOf(graph, cell, grid[i] as Cell, options.target), ...(line ? { value: line.value, cached: line.cached } : {}) };
+    });
+    return { ok: true, value: { ...(dense ? { dense: dense.value } : {}), rows }, diagnostics: [] };
   } finally {
     await compute.close();
   }
@@ -101,7 +105,7 @@ function ofBlock(own: ReadonlyMap<string, Conversion>, { path }: Replacement['fe
   return { ...(own.get(decided?.path ?? path) as Conversion), path };
 }
 
-function rowOf(graph: Graph, cell: readonly Replacement[], { asked, settings }: Cell, target: Target): Omit<SweepRow, 'value'> {
+function rowOf(graph: Graph, cell: readonly Replacement[], { asked, settings }: Cell, target: Target): Omit<SweepRow, 'value' | 'cached'> {
   const { experts, shared, picks } = settings;
   const { active, total } = activeParameters(cell);
   const layers = cell.map(({ feedForward }) => feedForward);
