@@ -9,6 +9,8 @@ const slow = [
   'bench',
   'check-fuzz',
   'cli-mixtures',
+  'emerge-bargain',
+  'emerge-files',
   'end-to-end',
   'evaluate',
   'lowerings',
