@@ -1,14 +1,13 @@
 /** `moec bench`: how fast models load, read and write, and how near they come to what their products alone would take. */
 
 import { InvalidArgumentError, Option } from 'commander';
-import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
 import type { BenchJob, Contender, ProductRun } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
 import { type Contest, contenderOf, runRounds } from './bench-process.ts';
 import { type Cli, whole } from './command.ts';
-import { type ExitCode, exit, Refusal } from './exit.ts';
+import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
 import { type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
@@ -140,9 +139,7 @@ async function boundJob(
   { ep: provider, threads, steps, active }: BenchOptions,
   place: Place,
 ): Promise<BenchJob | Diagnostic> {
-  const known = await find();
-  if (!known.ok) throw new Refusal(...known.diagnostics);
-  const again = known.value;
+  const again = must(await find());
   const { bareProducts, hiddenProducts } = await import('../passes/bare-products.ts');
   const { continues } = await import('../run/bench.ts');
   const { setPicks } = await import('../passes/set-picks.ts');
@@ -160,9 +157,7 @@ async function boundJob(
   }
   const ready: { readonly model: Contender; readonly runs: readonly ProductRun[] }[] = [];
   for (const [i, { made, runs }] of [...graphs.values()].entries()) {
-    const prepared = await again.prepare(made.graph);
-    if (!prepared.ok) throw new Refusal(...prepared.diagnostics);
-    const products = prepared.value;
+    const products = must(await again.prepare(made.graph));
     place.keep(() => products.dispose?.());
     ready.push({ model: contenderOf(products, place.folder, `${place.name}-${i}`), runs });
   }
@@ -201,8 +196,7 @@ async function say(terminal: Terminal, paths: readonly string[], entries: readon
     ),
     ...(pair ? [[`${paths[0]} / ${paths[1]}`, ...pair.map((one) => one.toFixed(2))]] : []),
   ];
-  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}
-`);
+  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}\n`);
   printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);
   return exit.done;
 }

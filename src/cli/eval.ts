@@ -1,7 +1,7 @@
 /** `moec eval`: how well a model predicts a text, or how often its answer to one is right. */
 
 import { type Command, Option } from 'commander';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { MeasureOptions } from '../run/evaluate.ts';
 import type { Session } from '../run/session.ts';
 import type { TokenRow } from '../run/task-rows.ts';
@@ -125,13 +125,13 @@ const usualContext = 512;
 
 async function predict({ terminal, given, session, text }: Call): Promise<Measured> {
   const { likelihood, perplexityOf, windowsOf } = await import('../run/evaluate.ts');
-  const { tokensOfText } = await import('../run/tokenizer.ts');
+  const { openTokenizer, tokensOfText } = await import('../run/tokenizer.ts');
   const most = session.executable.context;
   const context = given.context ?? Math.min(usualContext, most ?? usualContext);
   if (most !== undefined && context > most) throw new Refusal(diagnose('option-out-of-range', { option: '--context', range: `1 to ${most}`, found: context }));
   const stride = given.stride ?? context;
   if (stride > context) throw new WrongCall(`--stride ${stride} leaves out what lies between windows of ${context} tokens`);
-  const tokens = tokensOfText(await tokenizerOf(session), text, given.tokens === undefined ? undefined : given.tokens + 1);
+  const tokens = tokensOfText(must(openTokenizer(session.executable.tokenizer)), text, given.tokens === undefined ? undefined : given.tokens + 1);
   if (tokens.length < 2) throw new Refusal(diagnose('text-too-short', { file: given.text, tokens: tokens.length, least: 2 }));
   const windows = windowsOf(tokens, { context, stride });
   const began = performance.now();
@@ -180,19 +180,11 @@ async function rowsOf({ given, session, text }: Call): Promise<readonly TokenRow
   return must(tokenRows(text, given.text, session.executable, given.tokens));
 }
 
-async function tokenizerOf({ executable }: Session): Promise<import('../run/tokenizer.ts').Tokenizer> {
-  const { openTokenizer } = await import('../run/tokenizer.ts');
-  const opened = openTokenizer(executable.tokenizer);
-  if (!opened.ok) throw new Refusal(...opened.diagnostics);
-  return opened.value;
-}
-
 /** Runs a measurement under a progress bar. */
-async function watched<T>(terminal: Terminal, given: EvalOptions, run: (watch: MeasureOptions) => Promise<import('../diagnostics/diagnostic.ts').Outcome<T>>): Promise<T> {
+async function watched<T>(terminal: Terminal, given: EvalOptions, run: (watch: MeasureOptions) => Promise<Outcome<T>>): Promise<T> {
   const bar = progress(terminal, 'evaluating', given);
   const found = await run({ ...(given.active === undefined ? {} : { active: given.active }), signal: terminal.signal, progress: bar.at }).finally(bar.end);
-  if (!found.ok) throw new Refusal(...found.diagnostics);
-  return found.value;
+  return must(found);
 }
 
 const figure = (value: number): string => String(Number(value.toPrecision(6)));

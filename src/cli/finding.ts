@@ -3,7 +3,8 @@
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
-import type { Outcome } from '../diagnostics/diagnostic.ts';
+import { Bug } from '../diagnostics/bug.ts';
+import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -65,7 +66,7 @@ export function seedOption(words: string): Option {
 export async function loweringOf(name: string): Promise<Lowering> {
   const { targets } = await import('../targets/index.ts');
   const found = targets.get(name);
-  if (!found) throw new Error(`no target ${name}`);
+  if (!found) throw new Bug(`no target ${name}`);
   return found;
 }
 
@@ -86,7 +87,7 @@ export async function findOrRefuse(
   terminal: Terminal,
   target: Exclude<Target, { kind: 'compiled' }>,
   options: FindingOptions & OutputOptions,
-): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly import('../diagnostics/diagnostic.ts').Diagnostic[] }> {
+): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly Diagnostic[] }> {
   const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
   if (target.kind === 'onnx') {

@@ -1,8 +1,7 @@
 /** What `run`, `eval`, `verify` and `bench` share: a path becomes a model that is ready to open, and then a session. */
 
 import { join } from 'node:path';
-import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Executable, Provider } from '../run/executable.ts';
 import type { Found } from '../run/find-model.ts';

@@ -7,7 +7,7 @@ import type { Executable } from '../run/executable.ts';
 import type { GenerateOptions, Generation, Prompt, Statistics } from '../run/generate.ts';
 import type { Session } from '../run/session.ts';
 import type { Tokenizer } from '../run/tokenizer.ts';
-import { type ExitCode, exit, Refusal } from './exit.ts';
+import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { type OutputOptions, printDiagnostics, printJson, printNext } from './print.ts';
 import { waiting } from './progress.ts';
 import type { Terminal } from './terminal.ts';
@@ -43,16 +43,13 @@ export interface Texts {
 export async function readTexts(terminal: Terminal, executable: Executable, options: TextOptions): Promise<Texts> {
   const { planGeneration } = await import('../run/generate.ts');
   const { openTokenizer } = await import('../run/tokenizer.ts');
-  const opened = openTokenizer(executable.tokenizer);
-  if (!opened.ok) throw new Refusal(...opened.diagnostics);
-  const tokenizer = opened.value;
+  const tokenizer = must(openTokenizer(executable.tokenizer));
   const prompts = await Promise.all((options.prompt ?? ['']).map(async (prompt) => (prompt === '-' ? terminal.input() : prompt)));
   const texts = options.chat ? prompts.map((prompt) => turnsOf(tokenizer, prompt, options.system)) : prompts;
   const { prompt: _, chat = false, system: __, stats: ___, ...others } = options;
   const settings = { ...others, special: !chat };
-  const planned = planGeneration(executable, tokenizer, texts, settings);
-  if (!planned.ok) throw new Refusal(...planned.diagnostics);
-  return { prompts, given: planned.value.rows, tokenizer, settings, bare: chat || texts.every((text) => text === '') };
+  const { rows } = must(planGeneration(executable, tokenizer, texts, settings));
+  return { prompts, given: rows, tokenizer, settings, bare: chat || texts.every((text) => text === '') };
 }
 
 /** Continues the prompts of a call and prints what comes. */
@@ -88,9 +85,7 @@ export async function writeTexts(
 }
 
 function turnsOf(tokenizer: Tokenizer, prompt: string, system: string | undefined): string {
-  const text = tokenizer.chat([...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]);
-  if (!text.ok) throw new Refusal(...text.diagnostics);
-  return text.value;
+  return must(tokenizer.chat([...(system === undefined ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]));
 }
 
 /** Writes the first unfinished text as it comes and keeps the others until it is their turn. Calls `begin` when there is something to write. With `bare`, a text begins without the space that would follow a prompt. */

@@ -4,8 +4,9 @@ import { resolve } from 'node:path';
 import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { JsonObject } from '../run/json.ts';
+import type { Session } from '../run/session.ts';
 import { between, type Cli, several, upTo, whole } from './command.ts';
-import { type ExitCode, exit, Refusal } from './exit.ts';
+import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions, loweringOption, targetOption } from './finding.ts';
 import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics } from './print.ts';
@@ -85,26 +86,17 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
 }
 
 /** Refuses a call for statistics of a model that gives none. */
-async function needStatistics(session: import('../run/session.ts').Session): Promise<void> {
+async function needStatistics(session: Session): Promise<void> {
   const { statsCollector } = await import('../run/routing-stats.ts');
   if (statsCollector(session.outputs).names.length === 0) throw new Refusal(diagnose('no-statistics', {}));
 }
 
 async function readInputFile(terminal: Terminal, file: string): Promise<JsonObject> {
   const { readJson } = await import('../run/json.ts');
-  const given = readJson(resolve(terminal.cwd, file));
-  if (!given.ok) throw new Refusal(...given.diagnostics);
-  return given.value;
+  return must(readJson(resolve(terminal.cwd, file)));
 }
 
-async function compute(
-  terminal: Terminal,
-  session: import('../run/session.ts').Session,
-  given: JsonObject,
-  options: RunOptions,
-  before: readonly Diagnostic[],
-  active: number | undefined,
-): Promise<ExitCode> {
+async function compute(terminal: Terminal, session: Session, given: JsonObject, options: RunOptions, before: readonly Diagnostic[], active: number | undefined): Promise<ExitCode> {
   const { activeName } = await import('../passes/set-picks.ts');
   const most = session.executable.active?.most ?? Infinity;
   if (active !== undefined && (active < 1 || active > most)) throw new Refusal(diagnose('option-out-of-range', { option: '--active', range: `1 to ${most}`, found: active }));

@@ -55,7 +55,7 @@ export function processTerminal(signal: AbortSignal, unread: () => void): Termin
 }
 
 /** The user's cache folder for moec: in XDG_CACHE_HOME where that is an absolute path, as its specification asks, else in ~/.cache. */
-export function cacheOf(environment: Readonly<Record<string, string | undefined>>): string {
+function cacheOf(environment: Readonly<Record<string, string | undefined>>): string {
   const given = environment['XDG_CACHE_HOME'] ?? '';
   return join(isAbsolute(given) ? given : join(homedir(), '.cache'), 'moec');
 }

@@ -8,7 +8,7 @@ import type { Tensors } from '../run/protocol.ts';
 import type { Session } from '../run/session.ts';
 import type { Side, Verdict } from '../run/verify.ts';
 import { type Cli, upTo, whole } from './command.ts';
-import { type ExitCode, exit, Refusal, WrongCall } from './exit.ts';
+import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
 import { addFindingOptions, findOrRefuse, loweringOption, recognise, seedOption, targetOption } from './finding.ts';
 import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
@@ -131,9 +131,8 @@ async function compared(terminal: Terminal, { a, b, options, said }: Asked, firs
   const { verify: run } = await import('../run/verify.ts');
   const sessions = [first.session, ...('session' in second ? [second.session] : [])];
   const { feeds, diagnostics } = await feedsOf(terminal, sessions, options);
-  const verdict = await attended(terminal, 'comparing', options, run(first.side, 'session' in second ? second.side : second, feeds, options.tolerance));
-  if (!verdict.ok) throw new Refusal(...verdict.diagnostics);
-  const { results, inside, ok } = verdict.value;
+  const verdict = must(await attended(terminal, 'comparing', options, run(first.side, 'session' in second ? second.side : second, feeds, options.tolerance)));
+  const { results, inside, ok } = verdict;
   const { agrees } = await import('../run/compare.ts');
   const differs = inside.find((one) => !agrees(one, options.tolerance));
   const against = b === undefined ? 'its definition' : options.reference ? `the definition of ${b}` : b;
@@ -146,7 +145,7 @@ async function compared(terminal: Terminal, { a, b, options, said }: Asked, firs
     return ok ? exit.done : exit.input;
   }
   printDiagnostics(terminal, said);
-  terminal.out(`${a} and ${against} ${ok ? 'agree' : 'differ'}, tolerance ${options.tolerance}\n\n${tableOf(verdict.value, options.tolerance)}`);
+  terminal.out(`${a} and ${against} ${ok ? 'agree' : 'differ'}, tolerance ${options.tolerance}\n\n${tableOf(verdict, (one) => agrees(one, options.tolerance))}`);
   if (!ok) terminal.out(`\n${differs ? `they first differ in ${differs.name}` : inside.length === 0 ? 'no value inside has a name that both have' : 'no value inside differs'}\n`);
   printNext(terminal, ok ? `moec bench ${quoted(a)}` : `moec verify ${[a, ...(b === undefined ? [] : [b])].map(quoted).join(' ')} --json`, options);
   return ok ? exit.done : exit.input;
@@ -162,19 +161,16 @@ async function feedsOf(
   if (options.inputs !== undefined) {
     const { readJson } = await import('../run/json.ts');
     const { readInputs } = await import('../run/inputs.ts');
-    const given = readJson(resolve(terminal.cwd, options.inputs));
-    if (!given.ok) throw new Refusal(...given.diagnostics);
+    const given = must(readJson(resolve(terminal.cwd, options.inputs)));
     const ports = new Map(sessions.flatMap(({ inputs }) => inputs.map((port) => [port.name, port] as const)));
-    const read = readInputs(given.value, [...ports.values()]);
+    const read = readInputs(given, [...ports.values()]);
     if (!read.ok) throw new Refusal(...read.diagnostics);
     return { feeds: read.value, diagnostics: read.diagnostics };
   }
   if (options.prompt !== undefined && first) {
     const { openTokenizer } = await import('../run/tokenizer.ts');
     const { strangeToken, textFeeds, whyNoText } = await import('../run/text-feeds.ts');
-    const tokenizer = openTokenizer(first.executable.tokenizer);
-    if (!tokenizer.ok) throw new Refusal(...tokenizer.diagnostics);
-    const tokens = tokenizer.value.encode(options.prompt);
+    const tokens = must(openTokenizer(first.executable.tokenizer)).encode(options.prompt);
     const unfit = sessions.map((session) => whyNoText(session) ?? strangeToken(session, tokens)).find((one) => one !== undefined);
     if (unfit ?? tokens.length === 0) throw new Refusal(unfit ?? diagnose('prompt-is-empty', {}));
     return { feeds: Object.assign({}, ...sessions.map((session) => textFeeds(session, [tokens]))) as Tensors, diagnostics: [] };
@@ -185,7 +181,7 @@ async function feedsOf(
 }
 
 /** The results, then for each layer the value that lies furthest apart. */
-function tableOf({ results, inside }: Verdict, tolerance: number): string {
+function tableOf({ results, inside }: Verdict, isClose: (one: Comparison) => boolean): string {
   const layers = new Map<string, Comparison>();
   for (const one of inside) {
     const layer = /^(.*?\.\d+)(?=\.|$)/.exec(one.name)?.[1] ?? one.name.split('.').slice(0, -1).join('.');
@@ -197,7 +193,7 @@ function tableOf({ results, inside }: Verdict, tolerance: number): string {
     `[${one.dims.join(', ')}]`,
     one.distance.toExponential(1),
     one.largest ? `${one.largest.same} of ${one.largest.rows}` : '',
-    one.distance <= tolerance && (!one.largest || one.largest.same === one.largest.rows) ? '' : 'differs',
+    isClose(one) ? '' : 'differs',
   ];
   const head = ['', 'sizes', 'max|a-b| / max|b|', 'same largest', ''];
   const words = inside.length > 0 ? `\n${inside.length} values inside, the furthest apart of each layer:\n${table([head, ...[...layers.values()].map(row)])}` : '';

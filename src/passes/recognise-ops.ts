@@ -1,5 +1,6 @@
 /** Raises nodes of ONNX to ops of moec where they mean exactly that, so that passes see one language. An import goes through this first. */
 
+import { Bug } from '../diagnostics/bug.ts';
 import { isArray } from '../graph/attr.ts';
 import { constant } from '../graph/constant.ts';
 import { type Dim, constant as sizeOf, symbol } from '../graph/dim.ts';
@@ -79,7 +80,7 @@ function typed(node: Node, build: { push(node: Node): void }, around: Surroundin
 const declared = ({ dtype, dims }: TensorType, fresh: () => Dim): TensorType => ({ dtype, dims: dims.map((size) => (sizeOf(size) === undefined ? fresh() : size)) });
 
 const refuse = (): never => {
-  throw new Error('a type rule builds nothing');
+  throw new Bug('a type rule builds nothing');
 };
 const refusing = { add: refuse, one: refuse, constant: refuse };
 

@@ -165,7 +165,7 @@ export function median(numbers: readonly number[]): number {
 }
 
 /** The figures of a round: seconds to load, then tokens a second, read and written, context by context. */
-export function figuresOf({ load: seconds, speeds }: Round): readonly number[] {
+function figuresOf({ load: seconds, speeds }: Round): readonly number[] {
   return [seconds, ...speeds.flatMap(({ prefill, decode }) => [prefill, ...(decode === undefined ? [] : [decode])])];
 }
 

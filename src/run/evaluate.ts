@@ -38,7 +38,7 @@ export interface Likelihood {
   readonly tokens: number;
 }
 
-/** How the measuring of a model is ended, and who is told of its progress. */
+/** What a measurement is told besides the texts. */
 export interface MeasureOptions {
   /** How many experts a token picks, for models that take it; the author's number where left out. */
   readonly active?: number;

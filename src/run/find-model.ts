@@ -41,7 +41,7 @@ export interface Found {
 }
 
 /** Where a file lies that a declaration names: beside the file that the declaration stands in. */
-export function pathOfNamed({ path, span }: NamedFile, cwd = ''): string {
+function pathOfNamed({ path, span }: NamedFile, cwd = ''): string {
   return resolve(cwd, dirname(span.file), path);
 }
 

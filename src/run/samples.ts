@@ -80,7 +80,7 @@ function feeds(ids: readonly number[]): Readonly<Record<string, NdArray>> {
 }
 
 /** Samples from the text of a .json file: a list of inputs, each an object of nested lists by name. Tokens whose `attention_mask` is 0 do not count. */
-export function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readonly Sample[]> {
+function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readonly Sample[]> {
   let given: unknown;
   try {
     given = JSON.parse(text);

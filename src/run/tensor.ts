@@ -93,8 +93,3 @@ export function floatsOf(tensor: Tensor): Float32Array {
 export function toNdArray(tensor: Tensor): NdArray {
   return { dtype: tensor.dtype, dims: tensor.dims, data: numbersOf(tensor) };
 }
-
-/** The same numbers as a tensor of the array's element type. */
-export function fromNdArray(array: NdArray): Tensor {
-  return tensorOf(array.dtype, array.dims, array.data);
-}

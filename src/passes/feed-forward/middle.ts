@@ -4,6 +4,7 @@ import { constant as sizeOf } from '../../graph/dim.ts';
 import type { Node, Value } from '../../graph/graph.ts';
 import { count } from '../../graph/nd-array.ts';
 import { constantDims } from '../../graph/type.ts';
+import { elementwise } from '../stepping.ts';
 import { type Linear, linearOf, type Matrices } from './matrices.ts';
 
 /** A node that does more than work on each number by itself. */
@@ -25,13 +26,6 @@ export interface Middle {
 }
 
 const linear = ['add', 'sub', 'mul', 'div', 'neg', 'cast'];
-
-/** Ops that work on each number by itself. */
-const elementwise: ReadonlySet<string> = new Set([
-  ...linear,
-  ...['mod', 'maximum', 'minimum', 'eq', 'ne', 'lt', 'le', 'gt', 'ge', 'and', 'or', 'not', 'where', 'clamp', 'exp', 'log', 'sqrt', 'rsqrt', 'abs', 'floor', 'ceil'],
-  ...['sin', 'cos', 'tanh', 'sigmoid', 'silu', 'relu', 'erf', 'softplus', 'gelu', 'gelu_tanh'],
-]);
 
 /** Ops that stand in the middle of layers that are nearly feed-forwards; the walk goes on behind them, to say what it found. */
 const between: ReadonlySet<string> = new Set([

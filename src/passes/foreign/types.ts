@@ -4,6 +4,7 @@ import { type Dim, dim, divide, same as isSame, constant as sizeOf, subtract, ad
 import type { DType, TensorType } from '../../graph/type.ts';
 import { tryBroadcast } from '../../ops/rules.ts';
 import { type Call, stay } from './call.ts';
+import { tried } from './raise.ts';
 import { counted, product, rangesOf, reshapedDims } from './shapes.ts';
 
 /** A size that nobody knows. */
@@ -132,13 +133,7 @@ const reshaped: TypeRule = (call, fresh) => {
   return [{ dtype, dims: Array.from({ length: rank }, fresh) }];
 };
 
-function maybeNumbers(call: Call): readonly Dim[] | undefined {
-  try {
-    return call.numbers(1).values;
-  } catch {
-    return undefined;
-  }
-}
+const maybeNumbers = (call: Call): readonly Dim[] | undefined => tried(() => call.numbers(1).values);
 
 const expanded: TypeRule = (call, fresh) => {
   const { dtype, dims } = call.type(0);
@@ -151,7 +146,7 @@ const expanded: TypeRule = (call, fresh) => {
 
 const sliced: TypeRule = (call, fresh) => {
   const { dtype, dims } = call.type(0);
-  const ranges = triedRanges(call);
+  const ranges = tried(() => rangesOf(call));
   if (!ranges) {
     const axes = call.has(3) ? call.integers(3).map((axis) => counted(axis, dims.length)) : dims.map((_, i) => i);
     return [{ dtype, dims: dims.map((size, i) => (axes.includes(i) ? fresh() : size)) }];
@@ -169,14 +164,6 @@ const sliced: TypeRule = (call, fresh) => {
     },
   ];
 };
-
-function triedRanges(call: Call): ReturnType<typeof rangesOf> {
-  try {
-    return rangesOf(call);
-  } catch {
-    return undefined;
-  }
-}
 
 const padded: TypeRule = (call) => {
   const { dtype, dims } = call.type(0);
