@@ -207,6 +207,12 @@ describe('refused, with nothing left behind', () => {
       errors('layer-not-found', 'Llama has no feed-forward body.blocks.7.ffn', '  = it has body.blocks.0.ffn, body.blocks.1.ffn'),
     ],
     ['no text where it is needed', [...four, '--score', 'fitted'], errors('calibration-needed', 'a fitted score needs text to calibrate on')],
+    ['no text for the usual score with text', [...four, '--score', 'decisive'], errors('calibration-needed', 'a decisive score needs text to calibrate on')],
+    [
+      'a budget below one expert',
+      [...four, '--budget', '0.1'],
+      errors('setting-out-of-range', '`share` must be at least 0.25, one of 4 routed experts, not 0.1', '  ╭─ --budget:1:8', ' 1│ budget(0.1)', '  │        ^^^'),
+    ],
     ['empty text', [...four, '--calibrate', 'empty.txt'], errors('calibration-unfit', 'empty.txt cannot be calibrated on: it has 0 tokens, and 64 are the fewest')],
     ['no file of text', [...four, '--calibrate', 'none.txt'], errors('calibration-unfit', 'none.txt cannot be calibrated on: there is no such file')],
     ['words for numbers', [...four, '--calibrate', 'wrong.json'], errors('input-has-wrong-shape', '`input_ids` is i64[]; the model takes i64[B, S]')],

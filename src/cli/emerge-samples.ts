@@ -9,6 +9,9 @@ import type { Measured } from '../run/measured.ts';
 import { must, Refusal } from './exit.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Tokens to calibrate on where the call does not say. */
+export const usualTokens = 16_384;
+
 /** Which files, and how much of them. */
 export interface SamplingOptions {
   readonly calibrate?: string;

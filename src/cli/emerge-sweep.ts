@@ -7,6 +7,7 @@ import type { EmergeOptions } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
 import type { SweepRow, Swept } from '../run/sweep.ts';
 import type { EmergeCall } from './emerge.ts';
+import { usualTokens } from './emerge-samples.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { loweringOf } from './finding.ts';
 import { version } from './package.ts';
@@ -67,7 +68,7 @@ export async function sayGrid(terminal: Terminal, { experts, shares }: Grid, { f
   }).finally(() => Object.values(bars).forEach((bar) => bar.end()));
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
   const best = bestOf(outcome.value.rows, given.metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
-  if (call.json) printJson(terminal, { ...outcome.value, best });
+  if (call.json) printJson(terminal, { ...(given.metric ? { metric: { kind: given.metric.kind, on: given.metric.on } } : {}), ...outcome.value, best });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
     terminal.out(`${tableOf(outcome.value, given.metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
@@ -83,12 +84,12 @@ function tableOf({ dense, rows }: Swept, metric: EmergeOptions['metric']): strin
   const heads = rows[0]?.estimates.map(({ tokens }) => (tokens === 1 ? 'one token' : `${tokens} tokens`)) ?? [];
   const measured = (row: SweepRow): readonly string[] =>
     dense === undefined || row.value === undefined ? [] : [`${row.value.toFixed(3)}${row.cached ? ' *' : ''}`, `${(row.value / dense).toFixed(3)} ×`];
-  const cached = rows.some((row) => row.cached) ? '* measured by an earlier call\n' : '';
+  const notes = [...(metric && dense !== undefined ? [`${metric.kind} on ${metric.on}`] : []), ...(rows.some((row) => row.cached) ? ['* measured by an earlier call'] : [])];
   const lines = table([
     ['experts', 'picks', 'active', ...(metric && dense !== undefined ? [metric.kind, 'of dense'] : []), 'at best', ...heads],
     ...rows.map((row) => [row.experts, row.picks, `${Math.round(100 * row.share)} %`, ...measured(row), times(row.ideal), ...row.estimates.map(({ gain }) => times(gain))]),
   ]);
-  return `${lines}${cached}`;
+  return `${lines}${notes.map((note) => `${note}\n`).join('')}`;
 }
 
 /** For each share the row with the best value; where nothing was measured, the fastest for one token. */
@@ -99,10 +100,24 @@ function bestOf(rows: readonly SweepRow[], metric: EmergeOptions['metric']): rea
 
 /** The call that makes a row. */
 function commandFor(path: string, call: EmergeCall, { experts, picks }: SweepRow): string {
-  const given = (['group', 'score', 'repair', 'calibrate'] as const).flatMap((name) => (call[name] === undefined ? [] : [`--${name}`, quoted(call[name])]));
-  const layers =
-    !call.layers || call.layers.kind === 'all' ? [] : ['--layers', call.layers.kind === 'range' ? `${call.layers.from}..${call.layers.to}` : call.layers.paths.join(',')];
-  const shared = call.shared > 0 ? ['--shared', call.shared] : [];
-  const flags = [...(call.pad ? ['--pad'] : []), ...(call.untie ? ['--untie'] : [])];
-  return ['moec emerge', quoted(path), '--experts', experts, '--top', picks, ...shared, ...layers, ...given, ...flags].join(' ');
+  const { weights, model, layers, group, score, repair, calibrate, heldOut, maskToken } = call;
+  const values = {
+    weights,
+    model,
+    target: call.target === 'ort' ? undefined : call.target,
+    seed: call.seed || undefined,
+    shared: call.shared || undefined,
+    layers: !layers || layers.kind === 'all' ? undefined : layers.kind === 'range' ? `${layers.from}..${layers.to}` : layers.paths.join(','),
+    group,
+    score,
+    repair,
+    calibrate,
+    tokens: call.tokens === usualTokens ? undefined : call.tokens,
+    'held-out': heldOut,
+    'mask-token': maskToken,
+  };
+  const given = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, quoted(String(value))]));
+  const set = Object.entries(call.set ?? {}).flatMap(([name, value]) => ['--set', quoted(`${name}=${value}`)]);
+  const flags = [...(call.pad ? ['--pad'] : []), ...(call.untie ? ['--untie'] : []), ...(call.inOrder ? [] : ['--no-in-order'])];
+  return ['moec emerge', quoted(path), '--experts', experts, '--top', picks, ...set, ...given, ...flags].join(' ');
 }

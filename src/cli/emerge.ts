@@ -11,7 +11,7 @@ import type { Found } from '../run/find-model.ts';
 import type { Estimate } from '../targets/mixture/forecast.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { reportOf, sayBargain, sayCandidates } from './emerge-output.ts';
-import { type SamplingOptions, sampling } from './emerge-samples.ts';
+import { type SamplingOptions, sampling, usualTokens } from './emerge-samples.ts';
 import { measureSpeed, type SpeedLevel, speedLevels } from './emerge-speed.ts';
 import { type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
@@ -39,7 +39,6 @@ export interface EmergeCall extends FindingOptions, OutputOptions, SamplingOptio
   readonly untie?: boolean;
   readonly inOrder: boolean;
   readonly speed: SpeedLevel;
-  readonly cache: boolean;
   readonly report?: string;
   readonly generate?: boolean;
   readonly target: string;
@@ -72,11 +71,11 @@ function options(command: Command): Command {
     .addOption(new Option('--pick <HOW>', 'how many experts a token picks, in the words of the language').conflicts(['top', 'budget']))
     .option('--shared <N>', 'of the experts, how many always run; --top counts the others', whole(0), 0)
     .option('--layers <RANGE>', 'which feed-forwards: 10..20 by number, or a path (default: all)', chosenOf)
-    .option('--group <HOW>', 'how neurons are grouped (`moec emerge --help` lists the words)')
+    .option('--group <HOW>', 'how neurons are grouped (the words are below)')
     .option('--score <HOW>', 'how experts are scored')
     .option('--repair <HOW>', 'what stands in for experts that are not picked')
     .option('--calibrate <FILE>', 'text to calibrate on, or a .json file of inputs')
-    .option('--tokens <N>', 'tokens to calibrate on, at most half of the text', whole(64), 16_384)
+    .option('--tokens <N>', 'tokens to calibrate on, at most half of the text', whole(64), usualTokens)
     .option('--held-out <FILE>', 'measure on this text, or on rows as `moec eval` reads them (default: the rest of the calibration text)')
     .option('--mask-token <ID>', 'the token that stands for one to be guessed (default: what the tokenizer names)', whole(0))
     .option('--evaluate <N>', 'measure on so many tokens, or rows: a number, full or none', evaluateOf, 4096)
@@ -129,9 +128,9 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const { raisedModel } = await import('../run/find-onnx.ts');
   const found = raisedModel(opened);
   try {
-    if (call.dryRun) return sayPlan(terminal, found, call, diagnostics, reader.sources);
+    if (call.dryRun) return await sayPlan(terminal, found, call, diagnostics, reader.sources);
     if (call.sweep)
-      return sayGrid(terminal, call.sweep, {
+      return await sayGrid(terminal, call.sweep, {
         found,
         call,
         settingsOf,
@@ -182,8 +181,9 @@ async function settingsOf({ experts, shared, top, budget, pick, group, score, re
     ...(inOrder ? {} : { in_order: 'false' }),
     ...(calibrate === undefined ? {} : { text: JSON.stringify(calibrate) }),
   };
-  const read = emergentSettingsOf(texts, (name) => (name === 'pick' ? '--top' : `--${name}`));
-  if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[(file === '--top' ? 'pick' : file.replace(/^--/, '')) as keyof typeof texts]);
+  const picking = pick === undefined ? (budget === undefined ? '--top' : '--budget') : '--pick';
+  const read = emergentSettingsOf(texts, (name) => (name === 'pick' ? picking : `--${name}`));
+  if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[(file === picking ? 'pick' : file.replace(/^--/, '')) as keyof typeof texts]);
   return read.value;
 }
 

@@ -61,7 +61,7 @@ export function objections(
   }
   const needs = [
     ...(group.kind === 'carved' || group.kind === 'coactivation' || (group.kind === 'balanced_kmeans' && group.of === 'activations') ? [`grouping by ${group.kind}`] : []),
-    ...(score.kind === 'fitted' ? ['a fitted score'] : []),
+    ...(score.kind === 'fitted' || score.kind === 'decisive' ? [`a ${score.kind} score`] : []),
     ...(repair.kind === 'none' ? [] : [`repair by ${repair.kind}`]),
     ...(varying ? [`a ${varying.kind}`] : []),
   ];

@@ -78,10 +78,17 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
       }
       return made[0]?.get(feedForward.path) as Conversion;
     };
-    const at = (done: number, total: number): void => progress?.('converting', done, total);
+    const at = (done: number, total: number): void => {
+      signal?.throwIfAborted();
+      progress?.('converting', done, total);
+    };
     const untied = layers.map((layer, block) => (grid[0]?.settings.untie ? { ...layer, block } : layer));
     if (samples.length > 0) await calibrate({ graph, feedForwards: untied, samples, compute, inOrder: false, progress: at }, decideCells);
-    else for (const layer of layers) await decideCells(layer, []);
+    else
+      for (const [i, layer] of layers.entries()) {
+        await decideCells(layer, []);
+        at(i + 1, layers.length);
+      }
     const cells = made.map((own) => layers.map((feedForward): Replacement => ({ feedForward, conversion: ofBlock(own, feedForward, untied) })));
     const graphs = [['dense', graph] as const, ...cells.map((cell, i) => [String(i), replaceFeedForwards(graph, cell)] as const)];
     const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
