@@ -236,6 +236,14 @@ describe('refused, with nothing left behind', () => {
     expect(readdirSync(scratch)).toEqual(before);
   });
 
+  test('a derivation whose layer is not the dense one with every expert', async () => {
+    writeFileSync(join(scratch, 'cancelling.moe'), 'model Sparse from onnx "cancelling.onnx" {\n  emergent ffn[0] { experts = 4  pick = top(2)  text = "rows.json" }\n}\n');
+    const { code, err } = await call('compile', 'cancelling.moe', '-o', 'nothing');
+    expect(code).toBe(1);
+    expect(err).toMatch(/error\[identity-broken\]: ffn\.0 with every expert is not the dense layer: .*\n {2}╭─ cancelling\.moe:2:3\n/);
+    expect(existsSync(join(scratch, 'nothing'))).toBe(false);
+  });
+
   test('interrupted while it calibrates', async () => {
     const before = readdirSync(scratch);
     const { code } = await moec(['emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing'], { cwd: scratch, signal: AbortSignal.abort() });

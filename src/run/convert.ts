@@ -126,6 +126,16 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
   };
 }
 
+/** The most that a layer with every expert may differ from the dense layer, on the same input in f32. */
+const identical = 1e-5;
+
+/** The layers that are not the dense ones again with every expert. */
+export function brokenIdentity(judged: readonly Judged[]): readonly Diagnostic[] {
+  return judged
+    .filter(({ identity }) => !(identity <= identical))
+    .map(({ path, identity }) => diagnose('identity-broken', { path, error: identity.toExponential(1), limit: String(identical) }));
+}
+
 /** The layer without the batch that it is judged on. */
 export function fittedOn(layer: Layer): Layer {
   const fitted = Math.max(1, layer.inputs.length - 1);

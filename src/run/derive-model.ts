@@ -8,7 +8,7 @@ import { type Replacement, replaceFeedForwards } from '../passes/emergent/replac
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, findFeedForwards } from '../passes/feed-forwards.ts';
 import { digestOf, readArtefact } from './artefact.ts';
-import { chooseLayers, convert, objections } from './convert.ts';
+import { brokenIdentity, chooseLayers, convert, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
 import { readSamples } from './samples.ts';
@@ -92,7 +92,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
   if (samples && !samples.ok) return samples;
   const compute = graphCompute(found, options.threads === undefined ? {} : { threads: options.threads });
   try {
-    const { replacements } = await convert({
+    const { replacements, judged } = await convert({
       graph: found.model.graph,
       checkpoint: found.checkpoint,
       layers,
@@ -101,7 +101,8 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
       compute,
       ...(options.progress ? { progress: options.progress } : {}),
     });
-    return { ok: true, value: replacements, diagnostics: [] };
+    const broken = brokenIdentity(judged);
+    return broken.length > 0 ? { ok: false, diagnostics: broken } : { ok: true, value: replacements, diagnostics: [] };
   } finally {
     await compute.close();
   }

@@ -1,6 +1,6 @@
 /** `moec emerge` without its words: a model, settings and text in; the converted model, what was decided, and the bargain out. */
 
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
@@ -8,7 +8,7 @@ import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, type FoundFeedForwards, findFeedForwards } from '../passes/feed-forwards.ts';
 import { digestOf, type StoredConversion } from './artefact.ts';
 import { type Line, type Metric, measureLines, variants } from './bargain.ts';
-import { type Chosen, chooseLayers, convert, objections } from './convert.ts';
+import { brokenIdentity, type Chosen, chooseLayers, convert, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
 import type { Measured } from './measured.ts';
@@ -50,9 +50,6 @@ export function layersOf(found: Found, chosen: Chosen): Outcome<{ readonly all: 
   return layers.ok ? { ok: true, value: { all, layers: layers.value }, diagnostics: [] } : layers;
 }
 
-/** The most that a layer with every expert may differ from the dense layer, on the same input in f32. */
-const identical = 1e-5;
-
 /** Converts a model (one of ONNX is raised before, by `raisedModel`) and measures the conversion. A layer that is not the dense one again with every expert is an error. */
 export async function emerge(found: Found, options: EmergeOptions): Promise<Outcome<Emerged>> {
   const { settings, samples, metric, measured, threads, version, signal, progress } = options;
@@ -92,10 +89,4 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
   } finally {
     await compute.close();
   }
-}
-
-function brokenIdentity(judged: readonly Judged[]): readonly Diagnostic[] {
-  return judged
-    .filter(({ identity }) => !(identity <= identical))
-    .map(({ path, identity }) => diagnose('identity-broken', { path, error: identity.toExponential(1), limit: String(identical) }));
 }
