@@ -63,7 +63,7 @@ function bargain(report: Report): string {
     return [line.name, ...value, counted(full ? whole.total : whole.active), ...speeds];
   });
   const shares = [prefill, decode].flatMap((gain, i) => (gain ? [`${i === 0 ? 'reading' : 'writing'} reaches ${percent(gain.share, 0)} of the ideal speed-up`] : []));
-  const cached = lines.some((line) => line.cached) ? ['figures with an asterisk are from the cache'] : [];
+  const cached = lines.some((line) => line.cached) ? ['* measured by an earlier call'] : [];
   const notes = [
     ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
     'parameters: those of products that a token meets',

@@ -124,7 +124,7 @@ export function variants(
   ];
 }
 
-/** Parameters that a token meets in feed-forwards, of how many, and the least time that leaves of the dense time. */
+/** Parameters that a token meets, of how many. */
 export interface Active {
   readonly active: number;
   readonly total: number;

@@ -6,8 +6,10 @@ import { format } from '../../grammar/print.ts';
 export type Origin =
   | {
       readonly kind: 'model';
-      readonly name: string /** As an import names its file: `zoo/llama`, `../mine`. */;
-      readonly from: string /** The checkpoint, where there is one. */;
+      readonly name: string;
+      /** As an import names its file: `zoo/llama`, `../mine`. */
+      readonly from: string;
+      /** The checkpoint, where there is one. */
       readonly weights?: string;
     }
   | { readonly kind: 'onnx'; readonly file: string };

@@ -1,7 +1,7 @@
 /** Small models and conversions of their feed-forwards that deal the neurons out by number, for tests of what is made of them. */
 
 import { ndArray } from '../../src/graph/nd-array.ts';
-import { type Conversion, orderOf } from '../../src/passes/emergent/conversion.ts';
+import type { Conversion } from '../../src/passes/emergent/conversion.ts';
 import type { FeedForward } from '../../src/passes/feed-forwards.ts';
 import type { Found } from '../../src/run/find-model.ts';
 import { zooModel } from '../running.ts';
@@ -24,6 +24,14 @@ export interface Asked {
   readonly repair?: boolean;
   /** Experts with scores up to it are not picked. */
   readonly above?: number;
+}
+
+/** The order that lays the neurons of each expert side by side; labels are expert numbers, -1 for shared neurons. Experts keep the order of their neurons and are filled up with zeros. */
+export function orderOf(labels: ArrayLike<number>, experts: number, size: number): { readonly order: readonly number[]; readonly shared: readonly number[] } {
+  const members: number[][] = Array.from({ length: experts }, () => []);
+  const shared: number[] = [];
+  for (let i = 0; i < labels.length; i++) (members[labels[i] ?? -1] ?? shared).push(i);
+  return { order: members.flatMap((list) => [...list, ...Array.from({ length: size - list.length }, () => -1)]), shared };
 }
 
 /** The first neurons are shared, the others dealt in steps of seven; the last expert may be filled up. */

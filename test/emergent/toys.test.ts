@@ -9,7 +9,6 @@ import { tensor } from '../../src/graph/type.ts';
 import { gelu, silu } from '../../src/ops/activations.ts';
 import { add, mul } from '../../src/ops/elementwise.ts';
 import { matmul } from '../../src/ops/matmul.ts';
-import { orderOf } from '../../src/passes/emergent/conversion.ts';
 import { layerOf } from '../../src/passes/emergent/layer.ts';
 import { mergeExperts } from '../../src/passes/emergent/merge.ts';
 import { replaceFeedForwards } from '../../src/passes/emergent/replace.ts';
@@ -17,6 +16,7 @@ import { routerOf } from '../../src/passes/emergent/routing.ts';
 import type { EmergentSettings } from '../../src/passes/emergent/settings.ts';
 import { type FeedForward, findFeedForwards } from '../../src/passes/feed-forwards.ts';
 import { defined } from '../definition.ts';
+import { orderOf } from './dealt.ts';
 
 // `systems.md` §9, in its letters: K and Ku hold the keys as rows, V the values.
 const K = [1, 0, 0, 1, 2, 0.2, -0.1, 3];

@@ -1,10 +1,10 @@
 /** Runs a model over calibration inputs, feed-forward by feed-forward, so that each can be decided on what it really reads. What is in memory is what one layer reads and what later layers need. */
 
-import { Bug } from '../../diagnostics/bug.ts';
 import type { Compute, Numbers } from '../../graph/compute.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import type { Conversion } from './conversion.ts';
+import { present } from './hidden.ts';
 import { type Matrix, matrix } from './matrix.ts';
 import { replaceFeedForwards } from './replace.ts';
 import { cutStages, feedForwardGraph, type Stage } from './stages.ts';
@@ -96,9 +96,4 @@ function rowsOf({ dims, data }: Numbers, counted: Numbers | undefined): Matrix {
   const kept = matrix(rows.length, width);
   rows.forEach((t, i) => kept.data.set(data.subarray(t * width, (t + 1) * width), i * width));
   return kept;
-}
-
-function present<T>(one: T | undefined): T {
-  if (one === undefined) throw new Bug('a stage lacks a value');
-  return one;
 }

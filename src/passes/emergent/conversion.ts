@@ -62,11 +62,3 @@ export function withEveryExpert(conversion: Conversion): Conversion {
 
 /** Experts that a token picks in the mean. */
 export const meanPicks = ({ picks, threshold }: Conversion): number => threshold?.mean ?? picks;
-
-/** The order that lays the neurons of each expert side by side; labels are expert numbers, -1 for shared neurons. Experts keep the order of their neurons and are filled up with zeros. */
-export function orderOf(labels: ArrayLike<number>, experts: number, size: number): { readonly order: readonly number[]; readonly shared: readonly number[] } {
-  const members: number[][] = Array.from({ length: experts }, () => []);
-  const shared: number[] = [];
-  for (let i = 0; i < labels.length; i++) (members[labels[i] ?? -1] ?? shared).push(i);
-  return { order: members.flatMap((list) => [...list, ...Array.from({ length: size - list.length }, () => -1)]), shared };
-}

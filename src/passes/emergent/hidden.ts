@@ -2,7 +2,8 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import type { GraphBuilder } from '../../graph/builder.ts';
-import type { Node, Value } from '../../graph/graph.ts';
+import { dim } from '../../graph/dim.ts';
+import { type Node, type Value, value, type Weight } from '../../graph/graph.ts';
 import type { NdArray } from '../../graph/nd-array.ts';
 import type { Source } from '../../graph/source.ts';
 import { add } from '../../ops/elementwise.ts';
@@ -12,6 +13,15 @@ import type { NeuronViews } from './views.ts';
 
 /** Declares weights under one path. */
 export type Declare = (name: string, source: Source) => Value;
+
+/** Declares weights of a small graph, under `path`, and adds them to `weights`. */
+export function declareInto(weights: Weight[], path: string): Declare {
+  return (name, source) => {
+    const held = value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
+    weights.push({ value: held, path: `${path}.${name}`, source, storage: 'constant' });
+    return held;
+  };
+}
 
 /** A weight whose numbers a pass made. */
 export function literal(array: NdArray): Source {

@@ -3,12 +3,12 @@
 import { Bug } from '../../diagnostics/bug.ts';
 import { graphBuilder } from '../../graph/builder.ts';
 import type { Compute, Numbers } from '../../graph/compute.ts';
-import { dim, symbol } from '../../graph/dim.ts';
+import { symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import { type Conversion, withEveryExpert } from './conversion.ts';
-import type { Declare } from './hidden.ts';
+import { declareInto } from './hidden.ts';
 import type { Layer } from './layer.ts';
 import { type Matrix, row } from './matrix.ts';
 import { replaceFeedForwards } from './replace.ts';
@@ -90,18 +90,10 @@ async function picksOf(
 
 function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conversion): Graph {
   const weights: Weight[] = [];
-  const declare: Declare = (name, source) => {
-    const held = value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
-    weights.push({ value: held, path: `${feedForward.path}.${name}`, source, storage: 'constant' });
-    return held;
-  };
+  const declare = declareInto(weights, feedForward.path);
   const { graph } = routerBody(feedForward, conversion, [value('x', tensor('f32', [symbol('tokens'), feedForward.width]))], declare);
   const made = new Set([...graph.inputs, ...graph.nodes.flatMap((node) => node.outputs), ...weights.map((weight) => weight.value)]);
-  const numbers = neededBy(
-    around,
-    graph.nodes.flatMap(readBy).filter((one) => !made.has(one)),
-    new Set(),
-  );
+  const numbers = neededBy(around, graph.nodes.flatMap(readBy), made);
   const build = graphBuilder();
   for (const node of [...numbers.nodes, ...graph.nodes]) build.push(node);
   return build.finish({ name: graph.name, inputs: graph.inputs, outputs: graph.outputs, weights: [...numbers.weights, ...weights] });

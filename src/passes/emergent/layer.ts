@@ -3,7 +3,7 @@
 import { Bug } from '../../diagnostics/bug.ts';
 import { graphBuilder } from '../../graph/builder.ts';
 import type { Compute } from '../../graph/compute.ts';
-import { dim, symbol } from '../../graph/dim.ts';
+import { symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { count } from '../../graph/nd-array.ts';
 import type { Source } from '../../graph/source.ts';
@@ -13,7 +13,7 @@ import type { Checkpoint } from '../../weights/checkpoint.ts';
 import { fromBytes } from '../../weights/elements.ts';
 import { sourceBytes } from '../../weights/source.ts';
 import type { FeedForward } from '../feed-forwards.ts';
-import { type Declare, hiddenOf } from './hidden.ts';
+import { declareInto, hiddenOf } from './hidden.ts';
 import { type Matrix, matrix, row, squaredNorms } from './matrix.ts';
 import { neededBy, readBy } from './stages.ts';
 
@@ -69,11 +69,7 @@ export function matrixOf(source: Source, checkpoint: Checkpoint | undefined): Ma
 function hiddenGraph(around: Graph, feedForward: FeedForward): Graph {
   const build = graphBuilder();
   const weights: Weight[] = [];
-  const declare: Declare = (name, source) => {
-    const held = value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
-    weights.push({ value: held, path: `${feedForward.path}.${name}`, source, storage: 'constant' });
-    return held;
-  };
+  const declare = declareInto(weights, feedForward.path);
   const x = value('x', tensor('f32', [symbol('tokens'), feedForward.width]));
   const { gate, gateBias, up, upBias } = feedForward;
   const h = hiddenOf(build, feedForward, x, {
@@ -83,12 +79,8 @@ function hiddenGraph(around: Graph, feedForward: FeedForward): Graph {
     ...(upBias ? { upBias: declare('up_bias', upBias) } : {}),
   });
   const { inner } = feedForward;
-  const made = new Set([...inner.nodes.flatMap((node) => node.outputs), inner.gate, inner.up]);
-  const numbers = neededBy(
-    around,
-    inner.nodes.flatMap(readBy).filter((one) => !made.has(one)),
-    new Set(),
-  );
+  const made = new Set([...inner.nodes.flatMap((node) => node.outputs), inner.gate, ...(inner.up ? [inner.up] : [])]);
+  const numbers = neededBy(around, inner.nodes.flatMap(readBy), made);
   const graph = build.finish({ name: `${feedForward.path}.hidden`, inputs: [x], outputs: [{ name: 'h', value: h }], weights: [...numbers.weights, ...weights] });
   return { ...graph, nodes: [...numbers.nodes, ...graph.nodes] };
 }

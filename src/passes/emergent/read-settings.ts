@@ -73,7 +73,7 @@ const table = {
 };
 
 /** The names of the settings. */
-export const emergentNames: readonly string[] = Object.keys(table);
+const emergentNames: readonly string[] = Object.keys(table);
 
 /** Every word of the settings: no name of a file may hide one. */
 export const emergentWords: ReadonlySet<string> = new Set(Object.values<Reader<unknown>>(table).flatMap(({ words }) => words ?? []));

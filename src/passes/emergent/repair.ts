@@ -26,7 +26,7 @@ export interface LowRankOptions {
 }
 
 /** Every expert's mean output, from the mean hidden values [F] and `down` [F, D]: [experts, D]. */
-export function meanOutputs(hidden: Float64Array, down: Matrix, { experts, labels }: Grouping): Matrix {
+function meanOutputs(hidden: Float64Array, down: Matrix, { experts, labels }: Grouping): Matrix {
   const { columns } = down;
   const sums = new Float64Array(experts * columns);
   for (const [neuron, expert] of labels.entries()) {
