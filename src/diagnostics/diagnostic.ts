@@ -85,3 +85,8 @@ export function sink(): Sink {
 export type Outcome<T> =
   | { readonly ok: true; readonly value: T; readonly diagnostics: readonly Diagnostic[] }
   | { readonly ok: false; readonly diagnostics: readonly Diagnostic[] };
+
+/** The outcome of a step that yields nothing, for these reasons. */
+export function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
+  return { ok: false, diagnostics };
+}

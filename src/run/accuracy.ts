@@ -1,6 +1,6 @@
 /** How often the most probable answer of a model is right: masked tokens guessed one at a time, or texts put in classes. */
 
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { MeasureOptions } from './evaluate.ts';
 import type { Session } from './session.ts';
 import { floatsOf } from './tensor.ts';
@@ -91,8 +91,4 @@ function largest({ numbers, size }: Logits, at: number): number {
   let best = 0;
   for (let i = 1; i < row.length; i++) if ((row[i] ?? 0) > (row[best] ?? 0)) best = i;
   return best;
-}
-
-function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
-  return { ok: false, diagnostics };
 }

@@ -1,6 +1,6 @@
 /** Turns feed-forwards of a model into experts: which are meant, whether that can be, calibration, and what each layer keeps. */
 
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
 import { allocate, type ErrorCurve, errorCurve } from '../passes/emergent/budget.ts';
@@ -178,5 +178,3 @@ async function withoutSamples(
   }
   return conversions;
 }
-
-const refuse = (...diagnostics: readonly Diagnostic[]): { readonly ok: false; readonly diagnostics: readonly Diagnostic[] } => ({ ok: false, diagnostics });

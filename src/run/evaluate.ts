@@ -1,6 +1,6 @@
 /** How well a model of text predicts one: the likelihood of its tokens, window by window, with the logits of one window in memory at a time. */
 
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Session } from './session.ts';
 import { floatsOf, type Tensor } from './tensor.ts';
 import { logitsOf, strangeToken, textFeeds, whyNoText } from './text-feeds.ts';
@@ -93,8 +93,4 @@ function logSumExp(row: Float32Array): number {
   let sum = 0;
   for (const logit of row) sum += Math.exp(logit - top);
   return top + Math.log(sum);
-}
-
-function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
-  return { ok: false, diagnostics };
 }

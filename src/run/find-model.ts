@@ -2,7 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import { type BuildOptions, buildModel, describes, filesNamed, loadProgram, type Model, type NamedFile, type Program, type Reader } from '../model/index.ts';
 import type { Imported } from '../onnx/import.ts';
 import { findFeedForwards } from '../passes/feed-forwards.ts';
@@ -174,8 +174,4 @@ function readConfig(folder: string): Outcome<unknown> {
   } catch (error) {
     return refuse(diagnose('config-unreadable', { file, reason: error instanceof Error ? error.message : String(error) }));
   }
-}
-
-function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
-  return { ok: false, diagnostics };
 }

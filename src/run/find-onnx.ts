@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Value } from '../graph/graph.ts';
 import { carried } from '../onnx/extras.ts';
 import { type Imported, importModel } from '../onnx/import.ts';
@@ -101,10 +101,6 @@ function isCheckpoint(folder: string): boolean {
   const config = join(folder, 'config.json');
   const read = existsSync(config) ? readJson(config) : undefined;
   return read?.ok === true && typeof read.value['model_type'] === 'string';
-}
-
-function refuse(...diagnostics: readonly Diagnostic[]): Outcome<never> {
-  return { ok: false, diagnostics };
 }
 
 /** The model with its graph raised to ops, for what works on ops, and all else that its file says; other models are as they were. */

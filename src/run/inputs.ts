@@ -1,6 +1,6 @@
 /** Inputs from a file: nested lists by name, checked against what the model takes. */
 
-import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse, sink } from '../diagnostics/diagnostic.ts';
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { count } from '../graph/nd-array.ts';
 import type { DType } from '../graph/type.ts';
@@ -72,10 +72,6 @@ function readTensor(value: unknown, port: Port): Outcome<Tensor> {
   const wrong = leaves.find((leaf) => !holds(dtype, leaf));
   if (wrong !== undefined || leaves.includes(undefined)) return refuse(diagnose('input-has-wrong-value', { name, dtype, found: JSON.stringify(wrong) ?? 'nothing' }));
   return { ok: true, value: fill(dtype, dims, leaves), diagnostics: [] };
-}
-
-function refuse(diagnostic: Diagnostic): Outcome<never> {
-  return { ok: false, diagnostics: [diagnostic] };
 }
 
 /** Collects the leaves in order; the lengths that disagree, where some do. */

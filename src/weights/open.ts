@@ -3,7 +3,7 @@
 import { closeSync, existsSync, fstatSync, openSync, readdirSync, readFileSync, readSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import { type Checkpoint, ReadFault, type TensorInfo } from './checkpoint.ts';
 import { longestHeader, readHeader, readHeaderLength } from './safetensors.ts';
 import { parseStrictly, quote } from './strict-json.ts';
@@ -34,10 +34,6 @@ function foundInstead(folder: string): readonly string[] {
   }
   const weights = names.filter((name) => /\.(safetensors|bin|pt|pth|gguf|onnx|h5|msgpack)$/.test(name)).slice(0, 5);
   return weights.length === 0 ? [] : [`there is ${weights.join(', ')}`];
-}
-
-function refuse(...diagnostics: readonly Diagnostic[]): { readonly ok: false; readonly diagnostics: readonly Diagnostic[] } {
-  return { ok: false, diagnostics };
 }
 
 function openFiles(folder: string, files: readonly string[]): Outcome<Checkpoint> {

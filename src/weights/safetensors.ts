@@ -1,6 +1,6 @@
 /** The header of a safetensors file: bytes to tensors and where each lies. Headers are not trusted; every lie is a diagnostic. */
 
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import { bytesOf, type DType } from '../graph/type.ts';
 import { parseStrictly, quote } from './strict-json.ts';
 
@@ -65,10 +65,6 @@ export function readHeader(header: Uint8Array, dataLength: number, file: string)
   entries.sort((a, b) => a.from - b.from || a.to - b.to);
   const gap = checkCover(entries, dataLength, file);
   return gap ? refuse(gap) : { ok: true, value: entries, diagnostics: [] };
-}
-
-function refuse(diagnostic: Diagnostic): { readonly ok: false; readonly diagnostics: readonly Diagnostic[] } {
-  return { ok: false, diagnostics: [diagnostic] };
 }
 
 /** The entries of the JSON object, or why there are none. */
