@@ -105,6 +105,11 @@ ${directive}
       /^error\[artefact-damaged\]: llama\.experts\.safetensors does not hold a conversion: `body\.blocks\.1\.ffn\.[a-z.]+` lies outside .*\n/,
     ],
     [
+      'without a half of a repair',
+      (folder) => writeFileSync(artefact(folder), readFileSync(artefact(folder), 'latin1').replace('blocks.1.ffn.repair.maps', 'blocks.1.ffn.repair.lost'), 'latin1'),
+      errors('artefact-damaged', `${file} does not hold a conversion: the repair of \`body.blocks.1.ffn\` is not whole`, ...marking('damaged', 3, 78)),
+    ],
+    [
       'of other weights',
       (folder) => writeFileSync(join(folder, 'llama.moe'), readFileSync(join(folder, 'llama.moe'), 'utf8').replace('"../llama"', '"../other"')),
       errors('artefact-for-other-weights', `${file} was made for other weights of body.blocks.1.ffn`, ...marking('damaged', 3, 78)),

@@ -138,6 +138,7 @@ function conversionOf({ path, experts, size, picks, threshold, router: kind }: L
   const arrays = Object.fromEntries(wanted.flatMap((name) => [[name.replace('?', ''), array(`router.${name.replace('?', '')}`)] as const].filter(([, held]) => held)));
   const absent = wanted.find((name) => !name.endsWith('?') && !arrays[name]);
   if (absent) return `\`${path}.router.${absent}\` is missing`;
+  if (!projection !== !maps) return `the repair of \`${path}\` is not whole`;
   const repair: Repair | undefined = projection && maps ? { projection, maps } : undefined;
   return {
     path,
