@@ -123,7 +123,10 @@ function layers({ layers: judged }: Report): string {
   return [
     section('Layer by layer', [element('figure', {}, [layersPlot(judged), element('figcaption', {}, key)])]),
     section('Experts', [element('p', { class: 'note' }, note), element('div', { class: 'cards' }, cards)]),
-    section('Layers as figures', [tableOf(head, rows), element('p', { class: 'note' }, 'On calibration inputs that nothing was fitted to.')]),
+    section('Layers as figures', [
+      tableOf(head, rows),
+      element('p', { class: 'note' }, 'On the last of the calibration inputs, which nothing was fitted to where there are several.'),
+    ]),
   ].join('');
 }
 

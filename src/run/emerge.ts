@@ -37,7 +37,7 @@ export interface Emerged {
   readonly found: Found;
   readonly replacements: readonly Replacement[];
   readonly stored: readonly StoredConversion[];
-  /** Layer by layer, on calibration inputs that nothing was fitted to; empty without any. */
+  /** Layer by layer, on the last of the calibration inputs, which nothing was fitted to where there are several; empty without any. */
   readonly judged: readonly Judged[];
   /** The table; empty without a metric. */
   readonly lines: readonly Line[];

@@ -1,6 +1,7 @@
 /** Rows of a task from a file: a JSON list of objects, one object a line, or columns with tabs between. */
 
 import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { reasonOf } from './faults.ts';
 import { isObject, type JsonObject } from './json.ts';
 
 /** One row: a text or its tokens, and what is to be found out about it. */
@@ -85,5 +86,3 @@ function ofColumns(text: string): readonly JsonObject[] {
   const keys = named ? head.map((cell) => cell.trim().toLowerCase()) : head.length > 1 ? ['text', ...head.slice(2).map(() => ''), 'label'] : ['text'];
   return (named ? rest : [head, ...rest]).map((cells) => Object.fromEntries(keys.flatMap((key, i) => (key === '' || cells[i] === undefined ? [] : [[key, cells[i]]]))));
 }
-
-const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
