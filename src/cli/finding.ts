@@ -1,4 +1,4 @@
-/** What `compile`, `run` and `explain` share: the options that say which model is meant, and finding it. */
+/** What all commands that take a model share: the options that say which model is meant, and finding it. */
 
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';

@@ -3,6 +3,7 @@
 import { graphBuilder } from '../graph/builder.ts';
 import { constant, dim, symbol } from '../graph/dim.ts';
 import { type Graph, type Node, type Value, value, type Weight } from '../graph/graph.ts';
+import { transposedView } from '../graph/views.ts';
 import { concat } from '../ops/join.ts';
 import { matmul } from '../ops/matmul.ts';
 import { slice } from '../ops/shape.ts';
@@ -94,10 +95,7 @@ function matmulsOf(nodes: readonly Node[], held: ReadonlyMap<Value, Weight>): re
 /** A product in the language or of ONNX. */
 const isProduct = ({ op }: Node): boolean => op === matmul || (op.foreign?.domain === '' && ['MatMul', 'Gemm'].includes(op.foreign.type));
 
-function transposed(weight: Weight): Weight {
-  const { dims, dtype } = weight.source;
-  return { ...weight, path: `${weight.path}.T`, source: { kind: 'transpose', of: weight.source, dims: [...dims].reverse(), dtype } };
-}
+const transposed = (weight: Weight): Weight => ({ ...weight, path: `${weight.path}.T`, source: transposedView(weight.source) });
 
 /** The product that gives the logits, where nothing but elementwise nodes stand after it. */
 function headOf({ nodes, outputs }: Graph): Node | undefined {

@@ -93,7 +93,6 @@ const elu = (x: Value, call: Call, alpha: number): Value => split(call, x, scale
 const swish = (x: Value, call: Call, alpha: number): Value => (alpha === 1 ? call.one(silu, [x]) : call.one(mul, [x, call.one(sigmoid, [scaled(call, x, alpha)])]));
 
 const quick: Raise = steps((x, call) => swish(x, call, call.float('alpha', 1.702)));
-const exact: Raise = unary(gelu);
 
 /** Gelu of x + bias, where there is one. */
 const biased =
@@ -156,6 +155,6 @@ export const elementwiseRows: Readonly<Record<string, Raise>> = {
   Xor: (call) => [call.one(ne, [call.value(0), call.value(1)])],
   'com.microsoft.BiasGelu': biased(gelu),
   'com.microsoft.FastGelu': biased(gelu_tanh),
-  'com.microsoft.Gelu': exact,
+  'com.microsoft.Gelu': unary(gelu),
   'com.microsoft.QuickGelu': quick,
 };

@@ -3,6 +3,7 @@
 import { constant, dim } from '../../graph/dim.ts';
 import { type Node, type Value, value } from '../../graph/graph.ts';
 import type { Source } from '../../graph/source.ts';
+import { joinedView, transposedView } from '../../graph/views.ts';
 import type { LoweringContext } from '../target.ts';
 import { type Kind, present } from './segment.ts';
 
@@ -51,13 +52,6 @@ export function joinedProduct(context: LoweringContext, kind: Kind, { nodes, por
 /** [in, a], [in, b], … as [in, a + b + …]. Those that lie as [out, in] stay so, one after another. */
 function sideBySide(sources: readonly Source[]): Source {
   const turned = sources.flatMap((source) => (source.kind === 'transpose' ? [source.of] : []));
-  if (turned.length < sources.length) return along(1, sources);
-  const of = along(0, turned);
-  return { kind: 'transpose', of, dims: [of.dims[1] ?? 0, of.dims[0] ?? 0], dtype: of.dtype };
-}
-
-function along(axis: number, of: readonly Source[]): Source {
-  const { dims, dtype } = present(of[0]);
-  const total = of.reduce((sum, one) => sum + (one.dims[axis] ?? 0), 0);
-  return { kind: 'concat', of, axis, dims: dims.map((size, i) => (i === axis ? total : size)), dtype };
+  const joined = (axis: number, [first, ...others]: readonly Source[]): Source => joinedView([present(first), ...others], axis);
+  return turned.length < sources.length ? joined(1, sources) : transposedView(joined(0, turned));
 }
