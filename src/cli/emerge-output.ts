@@ -8,21 +8,26 @@ import type { Active, Metric } from '../run/bargain.ts';
 import type { Emerged } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Estimate } from '../targets/mixture/forecast.ts';
-import type { EmergeCall } from './emerge.ts';
 import { version } from './package.ts';
-import { printDiagnostics, printJson, table } from './print.ts';
+import { printDiagnostics, type Sources, table } from './print.ts';
 import { bytes } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
+/** Feed-forwards that were found, and those that would be converted. */
+export interface Candidates {
+  readonly all: FoundFeedForwards;
+  readonly layers: readonly FeedForward[];
+}
+
 /** Lists the feed-forwards, those that would be converted, and what was not taken. */
-export async function sayCandidates(terminal: Terminal, all: FoundFeedForwards, layers: readonly FeedForward[], { json }: EmergeCall): Promise<void> {
+export async function sayCandidates(terminal: Terminal, { all, layers }: Candidates, said: Said): Promise<void> {
   const { describeFeedForwards } = await import('../passes/describe-feed-forwards.ts');
-  if (json)
-    printJson(terminal, {
-      found: all.found.map(({ path, label, kind, width, neurons, block }) => ({ path, label, kind, width, neurons, block, converted: layers.some((one) => one.path === path) })),
-      missed: all.missed.map(({ name, why }) => ({ name, why })),
-    });
-  else terminal.out(`${describeFeedForwards(all).join('\n')}\n${layers.length} would be converted\n`);
+  const more = {
+    found: all.found.map(({ path, label, kind, width, neurons, block }) => ({ path, label, kind, width, neurons, block, converted: layers.some((one) => one.path === path) })),
+    missed: all.missed.map(({ name, why }) => ({ name, why })),
+  };
+  printDiagnostics(terminal, said.diagnostics, { json: said.json, sources: said.sources, more });
+  if (!said.json) terminal.out(`${describeFeedForwards(all).join('\n')}\n${layers.length} would be converted\n`);
 }
 
 /** What was made of a model, and what was measured of it. */
@@ -83,19 +88,24 @@ function wordsOf({ group, score, repair, experts, picks, varying, shared, seed, 
   };
 }
 
-/** What is printed after a conversion. */
-export interface Bargain {
-  readonly report: Report;
+/** What is said of the model beside, and in which form all of it is printed. */
+export interface Said {
   readonly json: boolean;
+  readonly diagnostics: readonly Diagnostic[];
+  readonly sources: Sources;
+}
+
+/** What is printed after a conversion. */
+export interface Bargain extends Said {
+  readonly report: Report;
   readonly out: string;
   readonly files: readonly { readonly name: string; readonly bytes: number }[];
-  readonly diagnostics: readonly Diagnostic[];
 }
 
 /** Prints the bargain, as a table or as data. */
-export async function sayBargain(terminal: Terminal, { report, json, out, files, diagnostics }: Bargain): Promise<void> {
+export async function sayBargain(terminal: Terminal, { report, json, out, files, diagnostics, sources }: Bargain): Promise<void> {
   const inspect = await import('../inspect/report.ts');
-  if (json) printDiagnostics(terminal, diagnostics, { json, more: { out, files, ...inspect.reportJson(report) } });
+  if (json) printDiagnostics(terminal, diagnostics, { json, sources, more: { out, files, ...inspect.reportJson(report) } });
   else
     terminal.out(`${out}\n${table(files.map(({ name, bytes: size }) => [`  ${name}`, bytes(size)]))}\n${linesOf(report, inspect)}${sharesOf(report, inspect)}${layersOf(report)}`);
 }

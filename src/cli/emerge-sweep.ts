@@ -11,7 +11,7 @@ import { usualTokens } from './emerge-samples.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { loweringOf } from './finding.ts';
 import { version } from './package.ts';
-import { printDiagnostics, printJson, quoted, type Sources, table } from './print.ts';
+import { printDiagnostics, quoted, type Sources, table } from './print.ts';
 import { progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -67,11 +67,13 @@ export async function sayGrid(terminal: Terminal, { experts, shares }: Grid, { f
     progress: (part, done, total) => bars[part].at(done, total),
   }).finally(() => Object.values(bars).forEach((bar) => bar.end()));
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
-  const best = bestOf(outcome.value.rows, given.metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
-  if (call.json) printJson(terminal, { ...(given.metric ? { metric: { kind: given.metric.kind, on: given.metric.on } } : {}), ...outcome.value, best });
+  const { metric } = given;
+  const best = bestOf(outcome.value.rows, metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
+  if (call.json)
+    printDiagnostics(terminal, diagnostics, { json: true, sources, more: { ...(metric ? { metric: { kind: metric.kind, on: metric.on } } : {}), ...outcome.value, best } });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
-    terminal.out(`${tableOf(outcome.value, given.metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
+    terminal.out(`${tableOf(outcome.value, metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
   }
   return exit.done;
 }

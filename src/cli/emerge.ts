@@ -152,7 +152,7 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
     printDiagnostics(terminal, call.json ? [] : late, { sources: reader.sources });
     const speed = timed.report;
     const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });
-    await sayBargain(terminal, { report, json: call.json ?? false, out: nameOf(terminal.cwd, out), files, diagnostics: [...slower, ...late] });
+    await sayBargain(terminal, { report, json: call.json ?? false, out: nameOf(terminal.cwd, out), files, diagnostics: [...slower, ...late], sources: reader.sources });
     if (call.report !== undefined) await writeReport(terminal, report, call.report);
     const shown = quoted(nameOf(terminal.cwd, out));
     const { decodes } = await import('../targets/pipeline.ts');
@@ -191,8 +191,7 @@ async function sayPlan(terminal: Terminal, found: Found, call: EmergeCall, diagn
   const { layersOf } = await import('../run/emerge.ts');
   const layers = layersOf(found, call.layers ?? { kind: 'all' });
   if (!layers.ok) throw new Refusal(...layers.diagnostics).from(sources);
-  printDiagnostics(terminal, call.json ? [] : diagnostics, { sources });
-  await sayCandidates(terminal, layers.value.all, layers.value.layers, call);
+  await sayCandidates(terminal, layers.value, { json: call.json ?? false, diagnostics, sources });
   printNext(terminal, 'the same without --dry-run', call);
   return exit.done;
 }
