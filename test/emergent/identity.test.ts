@@ -10,26 +10,26 @@ import { fixture } from '../fixtures.ts';
 import { checkpointModel, must } from '../running.ts';
 import { identityOf } from './identity.ts';
 
-/** A fixture and windows of tokens for it; undefined where it is absent, which is said. */
+const stories = fixture('stories260k');
+const albert = fixture('rxn-albert');
+
+/** A fixture and windows of tokens for it. */
 function opened(
-  name: string,
+  folder: string,
   tokens: (expected: { readonly reactions?: readonly { readonly ids: readonly number[] }[] }) => readonly number[],
-): readonly [Found, readonly Sample[]] | undefined {
-  const folder = fixture(name);
-  if (folder === undefined) return void console.warn(`no ${name} beside the project: identity is not tested on it`);
+): readonly [Found, readonly Sample[]] {
   const found = checkpointModel(folder);
-  return [found, must(samplesOfTokens(found.model.graph, tokens(JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))), name, 48))];
+  return [found, must(samplesOfTokens(found.model.graph, tokens(JSON.parse(readFileSync(`${folder}/expected.json`, 'utf8'))), 'tokens', 48))];
 }
 
 // 172 neurons: 4 and 43 divide them; 16 do not, and 4 neurons of zeros fill experts up.
-test.each([
+test.skipIf(stories === undefined).each([
   { experts: '4', group: 'contiguous', score: 'mean_key', repair: 'none' },
   { experts: '43', group: 'random', score: 'representative', repair: 'means', shared: '3' },
   { experts: '16', pad: 'true' },
   { experts: '16', pad: 'true', group: 'carved', score: 'fitted(features: 8)', repair: 'low_rank(4)', shared: '2' },
-] as readonly Readonly<Record<string, string>>[])('stories260k with %o', async (texts) => {
-  const given = opened('stories260k', () => Array.from({ length: 240 }, (_, i) => (i * 37) % 500));
-  if (!given) return;
+] as readonly Readonly<Record<string, string>>[])('stories260k with %o (skipped where the fixture is absent)', async (texts) => {
+  const given = opened(stories ?? '', () => Array.from({ length: 240 }, (_, i) => (i * 37) % 500));
   const { converted, layers, whole } = await identityOf(...given, texts);
   given[0].checkpoint?.close();
   expect(converted).toBe(5);
@@ -37,25 +37,25 @@ test.each([
   expect(whole).toBeLessThan(1e-4);
 });
 
-const reactions = (): ReturnType<typeof opened> => opened('rxn-albert', ({ reactions: all = [] }) => Array.from({ length: 4 }, () => all.flatMap(({ ids }) => ids)).flat());
+const reactions = (): ReturnType<typeof opened> => opened(albert ?? '', ({ reactions: all = [] }) => Array.from({ length: 4 }, () => all.flatMap(({ ids }) => ids)).flat());
 
-test.each([
+test.skipIf(albert === undefined).each([
   { experts: '16', layers: 'all' },
   { experts: '16', layers: '3..5', untie: 'true' },
-] as readonly Readonly<Record<string, string>>[])('rxn-albert, whose block stands in every layer, with %o', async ({ layers: range, ...texts }) => {
-  const given = reactions();
-  if (!given) return;
-  const found = await identityOf(...given, texts, range === 'all' ? { kind: 'all' } : { kind: 'range', from: 3, to: 5 });
-  given[0].checkpoint?.close();
-  expect(found.converted).toBe(range === 'all' ? 12 : 2);
-  expect(found.layers).toBeLessThan(1e-5);
-  expect(found.whole).toBeLessThan(1e-4);
-});
+] as readonly Readonly<Record<string, string>>[])(
+  'rxn-albert, whose block stands in every layer, with %o (skipped where the fixture is absent)',
+  async ({ layers: range, ...texts }) => {
+    const given = reactions();
+    const found = await identityOf(...given, texts, range === 'all' ? { kind: 'all' } : { kind: 'range', from: 3, to: 5 });
+    given[0].checkpoint?.close();
+    expect(found.converted).toBe(range === 'all' ? 12 : 2);
+    expect(found.layers).toBeLessThan(1e-5);
+    expect(found.whole).toBeLessThan(1e-4);
+  },
+);
 
-test('layers that split a shared block are refused', async () => {
-  const given = reactions();
-  if (!given) return;
-  const [found, samples] = given;
+test.skipIf(albert === undefined)('layers that split a shared block are refused (skipped where the fixture is absent)', async () => {
+  const [found, samples] = reactions();
   const settings = {
     experts: 16,
     picks: 8,
