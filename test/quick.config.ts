@@ -1,4 +1,4 @@
-/** The tests of `npm run ready`: all but those that start processes, run many models or try thousands of programs. `npm test` runs everything. */
+/** The tests of `npm run ready`: all but those that start processes, run many models, try thousands of programs or measure time. `npm test` runs everything. */
 
 import { fileURLToPath } from 'node:url';
 import { defineConfig, mergeConfig } from 'vitest/config';
@@ -8,6 +8,7 @@ const slow = [
   'bad-input',
   'bench',
   'check-fuzz',
+  'check-limits',
   'cli-mixtures',
   'emerge-bargain',
   'emerge-files',
