@@ -60,5 +60,12 @@ export function withEveryExpert(conversion: Conversion): Conversion {
   return { ...conversion, picks: experts, ...(threshold ? { threshold: { score: Number.NEGATIVE_INFINITY, mean: experts } } : {}) };
 }
 
+/** The expert of each of so many neurons, `rest` for those of none: [neurons]. */
+export function labelsOf({ order, size }: Conversion, neurons: number, rest: number): Int32Array {
+  const labels = new Int32Array(neurons).fill(rest);
+  for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
+  return labels;
+}
+
 /** Experts that a token picks in the mean. */
 export const meanPicks = ({ picks, threshold }: Conversion): number => threshold?.mean ?? picks;

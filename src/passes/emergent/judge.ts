@@ -7,7 +7,7 @@ import { symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
-import { type Conversion, withEveryExpert } from './conversion.ts';
+import { type Conversion, labelsOf, withEveryExpert } from './conversion.ts';
 import { declareInto } from './hidden.ts';
 import type { Layer } from './layer.ts';
 import { type Matrix, row } from './matrix.ts';
@@ -100,9 +100,9 @@ function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conver
 }
 
 /** How much of the mass the picks catch, and the best picks; shared neurons always do. */
-function caught(hidden: Matrix, { lengths }: Layer, { experts, order, size }: Conversion, picks: readonly (readonly number[])[]): Pick<Judged, 'captured' | 'best'> {
-  const labels = new Int32Array(lengths.length).fill(experts);
-  for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
+function caught(hidden: Matrix, { lengths }: Layer, conversion: Conversion, picks: readonly (readonly number[])[]): Pick<Judged, 'captured' | 'best'> {
+  const { experts, size } = conversion;
+  const labels = labelsOf(conversion, lengths.length, experts);
   const masses = outputMass(hidden, lengths, { experts: experts + 1, size, shared: 0, labels });
   let [total, found, most] = [0, 0, 0];
   for (let t = 0; t < masses.rows; t++) {

@@ -2,7 +2,7 @@
 
 import type { Compute } from '../../graph/compute.ts';
 import { ndArray } from '../../graph/nd-array.ts';
-import { type Conversion, meanPicks, withPicks } from './conversion.ts';
+import { type Conversion, labelsOf, meanPicks, withPicks } from './conversion.ts';
 import { decide } from './decide.ts';
 import type { Layer } from './layer.ts';
 import { routerOf } from './routing.ts';
@@ -18,8 +18,7 @@ export type Control = (typeof controlNames)[number];
 export async function controlsOf(layer: Layer, conversion: Conversion, settings: EmergentSettings, compute: Compute): Promise<Readonly<Record<Control, Conversion>>> {
   const { repair: _, ...plain } = withPicks(conversion, Math.max(1, Math.round(meanPicks(conversion))));
   const { experts, size, order } = conversion;
-  const labels = new Int32Array(layer.values.rows).fill(-1);
-  for (const [i, neuron] of order.entries()) if (neuron >= 0) labels[neuron] = Math.floor(i / size);
+  const labels = labelsOf(conversion, layer.values.rows, -1);
   const grouping = { experts, size, shared: conversion.shared.length, labels };
   const random = await routerOf(layer, { grouping }, undefined, { ...settings, score: { kind: 'random' } }, compute);
   const norms = ndArray(
