@@ -19,7 +19,7 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 const call = (...words: readonly string[]): ReturnType<typeof moec> => moec(words, { cwd: scratch });
 const codes = (err: string): readonly string[] => [...err.matchAll(/\[([a-z-]+)\]:/g)].map((found) => found[1] ?? '');
 /** The lines of the table of statistics: mixture, picks. */
-const picks = (err: string): readonly string[] => [...err.matchAll(/^(blocks\.\d+\.\w+) +(\d+) +#/gm)].map(([, path, count]) => `${path} ${count}`);
+const picks = (err: string): readonly string[] => [...err.matchAll(/^((?:body\.)?blocks\.\d+\.\w+) +(\d+) +#/gm)].map(([, path, count]) => `${path} ${count}`);
 
 describe('moec run', () => {
   test('says at the end how mixtures routed', async () => {
@@ -57,6 +57,41 @@ describe('moec run', () => {
     const at = { cwd: new URL('..', import.meta.url).pathname };
     expect(codes((await moec(['run', 'models/tiny.moe', '--prompt', 'a', '--active', '2'], at)).err)).toEqual(['no-picks-to-set']);
     expect(codes((await moec(['run', 'models/tiny.moe', '--prompt', 'a', '--stats'], at)).err)).toEqual(['no-statistics']);
+  });
+});
+
+describe('a router of two steps, SparseMixer', () => {
+  const at = { cwd: new URL('..', import.meta.url).pathname };
+  const small = ['L=2', 'D=64', 'H=32', 'V=256', 'N=4', 'G=2', 'W=16', 'E=4'].flatMap((one) => ['--set', one]);
+  const run = (...more: readonly string[]): ReturnType<typeof moec> => moec(['run', 'models/phimoe.moe', ...small, '--prompt', 'abc', '--max-tokens', '4', ...more], at);
+
+  test.each(['1', '3'])('cannot be given %s picks', async (k) => {
+    expect(await run('--active', k)).toEqual({
+      code: 1,
+      out: '',
+      err: `error[picks-cannot-be-set]: \`body.blocks.0.ffn\` always picks 2 experts: its router does not end in one \`top(…, k)\`, so there is no k to set
+   ╭─ models/phimoe.moe:60:16
+ 60│     return h + ffn(norm2(h))
+   │                ^^^^^^^^^^^^^
+   ├─ models/std/routers.moe:103:12
+103│     return concat([first, second]), concat([w1, w2])
+   │            ^^^^^^^^^^^^^^^^^^^^^^^ the picks, as the router makes them
+   = fix leave \`--active\` out
+
+1 error
+`,
+    });
+  });
+
+  test('cannot be compiled to be given one', async () => {
+    const { code, err } = await moec(['compile', 'models/phimoe.moe', ...small, '-o', join(scratch, 'phi'), '--active'], at);
+    expect([code, codes(err), existsSync(join(scratch, 'phi'))]).toEqual([1, ['picks-cannot-be-set'], false]);
+  });
+
+  test('takes the number that it has', async () => {
+    const { code, out, err } = await run('--active', '2', '--stats');
+    expect([code, codes(err), picks(err)]).toEqual([0, [], ['body.blocks.0.ffn 12', 'body.blocks.1.ffn 12']]);
+    expect(out).toBe((await run()).out);
   });
 });
 

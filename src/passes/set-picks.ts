@@ -1,9 +1,9 @@
 /** Lets every token pick another number of experts than the author wrote: a number, or one that is given when the model runs. */
 
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { constant, type Dim, dim, same, symbol } from '../graph/dim.ts';
 import { TypeFault } from '../graph/fail.ts';
-import { type Graph, type Node, value } from '../graph/graph.ts';
+import { type Graph, type Node, type Value, value } from '../graph/graph.ts';
 import { rewrite } from '../graph/rewrite.ts';
 import { tensor } from '../graph/type.ts';
 import type { Pass, PassContext } from './pass.ts';
@@ -36,7 +36,9 @@ export function picksOf(graph: Graph): Picks | undefined {
 export function setPicks(graph: Graph, count: number | 'input', report: PassContext['report']): Graph {
   const picks = picksOf(graph);
   if (!picks) {
-    report(diagnose('no-picks-to-set', {}));
+    const fixed = graph.nodes.filter((node) => node.op.name === 'mixture' && fixedPicks(node) !== count);
+    for (const diagnostic of whyFixed(fixed)) report(diagnostic);
+    if (!graph.nodes.some((node) => node.op.name === 'mixture')) report(diagnose('no-picks-to-set', {}));
     return graph;
   }
   const k = count === 'input' ? symbol(activeName) : dim(count);
@@ -55,7 +57,7 @@ export function setPicks(graph: Graph, count: number | 'input', report: PassCont
       return undefined;
     }
     const picked = withPicks(node, k);
-    if (!picked && first) report(diagnose('picks-are-fixed', { name }, at));
+    if (!picked && first && fixedPicks(node) !== count) report(diagnose('picks-are-fixed', { name }, at));
     if (picked) build.push(picked.node);
     return picked?.node.outputs;
   });
@@ -63,10 +65,36 @@ export function setPicks(graph: Graph, count: number | 'input', report: PassCont
   return count !== 'input' ? set : { ...set, inputs: [...set.inputs, value(activeName, tensor('i64', []))] };
 }
 
+/** How many experts a router that picks always as many picks; undefined where the number is open. */
+function fixedPicks(node: Node): number | undefined {
+  const last = expertsOf(node)?.type?.dims.at(-1);
+  return last === undefined ? undefined : constant(last);
+}
+
+/** An error for each place where a mixture was written whose picks cannot be set. */
+function whyFixed(mixtures: readonly Node[]): readonly Diagnostic[] {
+  // A stack has many mixtures where the author wrote one: the first speaks for all.
+  const places = new Map(mixtures.toReversed().map((node) => [JSON.stringify(node.span), node]));
+  return [...places.values()].map((node) => {
+    const made = node.bodies?.['router']?.nodes.find((one) => one.outputs[0] === expertsOf(node));
+    return diagnose(
+      'picks-cannot-be-set',
+      { name: node.outputs[0]?.name ?? 'mixture', picked: fixedPicks(node) ?? 'as many' },
+      {
+        ...(node.span ? { at: node.span } : {}),
+        related: made?.span ? [{ span: made.span, text: 'the picks, as the router makes them' }] : [],
+        fixes: [{ text: 'leave `--active` out' }],
+      },
+    );
+  });
+}
+
+const expertsOf = (node: Node): Value | undefined => node.bodies?.['router']?.outputs.find(({ name }) => name === 'experts')?.value;
+
 /** The mixture with `k` picks, and what it had; undefined where its router picks by anything but one last `top`, or computes with the number otherwise. */
 function withPicks(node: Node, k: Dim): { readonly node: Node; readonly usual: Dim } | undefined {
   const router = node.bodies?.['router'];
-  const experts = router?.outputs.find(({ name }) => name === 'experts')?.value;
+  const experts = expertsOf(node);
   const last = experts && router?.nodes.find((one) => one.op.name === 'top' && one.outputs[0] === experts);
   if (!router || !last) return undefined;
   try {

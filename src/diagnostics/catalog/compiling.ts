@@ -122,6 +122,17 @@ computes with the number otherwise, keeps its own.
 wrong  e = concat(top(s, 1), top(t, 1))   return e, …
 right  e = top(s, k)   return e, …`,
   },
+  'picks-cannot-be-set': {
+    severity: 'error',
+    message: text`\`${'name'}\` always picks ${'picked'} experts: its router does not end in one \`top(…, k)\`, so there is no k to set`,
+    explanation: `\`--active\` takes the place of k in the \`top\` whose result is the router's \`experts\`, and no mixture of this model has one. SparseMixer, the router of
+Phi-3.5-MoE, is defined for two picks alone: the second is the best of what the first left, and each weighs its share among scores near it. Only the number that it picks
+anyway is taken.
+
+wrong  moec run models/phimoe.moe --active 1
+right  moec run models/phimoe.moe
+right  moec run models/olmoe.moe --active 1`,
+  },
   'picks-not-asked': {
     severity: 'error',
     message: text`this was compiled for the author's number of picks`,
@@ -148,7 +159,7 @@ right  moec inspect ./OLMoE-1B-7B`,
   },
   'no-picks-to-set': {
     severity: 'error',
-    message: text`no mixture of the model picks a number of experts that could be set`,
+    message: text`the model has no mixture of experts, so there is no number of picks to set`,
     explanation: `\`--active\` is for models with mixtures whose routers end in \`top(…, k)\`: it takes the place of k.
 
 wrong  moec run models/tiny.moe --active 2
