@@ -118,6 +118,25 @@ describe('a compiled folder', () => {
     }
   });
 
+  test.each(['1', '3'])('with %s picks given is the source with so many, where it is compared and where it is measured', async (k) => {
+    expect((await call('compile', 'heads.moe', '-o', 'open', '--active')).code).toBe(0);
+    const verified = await call('verify', 'open', 'heads.moe', '--active', k, '--json');
+    expect([verified.code, JSON.parse(verified.out)]).toMatchObject([0, { ok: true }]);
+    writeFileSync(join(scratch, 'text.txt'), 'the quick brown fox jumps over the lazy dog');
+    const nats = [];
+    for (const [path, ...more] of [['open', '--active', k], ['heads.moe', '--active', k], ['heads.moe']] as const) {
+      const { out } = await call('eval', path, '--text', 'text.txt', '--json', ...more);
+      nats.push((JSON.parse(out) as { readonly nats: number }).nats);
+    }
+    const [open = Number.NaN, set = Number.NaN, usual = Number.NaN] = nats;
+    expect(Math.abs(open - set)).toBeLessThan(1e-6);
+    expect(Math.abs(open - usual)).toBeGreaterThan(1e-4);
+    for (const command of ['eval', 'verify', 'bench'] as const) {
+      const { code, err } = await call(command, 'open', ...(command === 'eval' ? ['--text', 'text.txt'] : command === 'verify' ? ['heads.moe'] : []), '--active', '5');
+      expect([code, err]).toEqual([1, 'error[option-out-of-range]: --active must be 1 to 4, not 5\n\n1 error\n']);
+    }
+  });
+
   test('shows routers as functions, and none with --flatten', async () => {
     for (const [more, names] of [
       [[], ['TopSoftmax', 'TopOfSoftmax']],

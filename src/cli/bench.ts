@@ -1,6 +1,6 @@
 /** `moec bench`: how fast models load, read and write, and how near they come to what their products alone would take. */
 
-import { InvalidArgumentError, Option } from 'commander';
+import { InvalidArgumentError } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
 import type { BenchJob, Contender, ProductRun } from '../run/bench.ts';
@@ -8,8 +8,8 @@ import type { Executable } from '../run/executable.ts';
 import { type Contest, contenderOf, runRounds } from './bench-process.ts';
 import { type Cli, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
-import { type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
+import { addFindingOptions, seedOption } from './finding.ts';
+import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -46,14 +46,10 @@ export function bench(cli: Cli): void {
     .option('--contexts <N,…>', 'tokens to read before writing (default: 128,512, or what the model looks at)', lengths)
     .option('--steps <N>', 'tokens to write at each', whole(1), 32)
     .option('--rounds <N>', 'processes for each model', whole(1), 5)
-    .option('--threads <N>', 'threads of each', whole(1), 2)
     .option('--no-bound', 'leave the bound out')
-    .option('--no-cache', 'run the model as it is, without a cache of keys and values')
-    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(1))
-    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .addOption(targetOption())
-    .addOption(loweringOption())
-    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
+    .option('--no-cache', 'run the model as it is, without a cache of keys and values');
+  addOpeningOptions(command, 2)
+    .addOption(seedOption())
     .option('--json', 'print every round as JSON')
     .addHelpText('after', details)
     .action(cli.action((x: string, y: string | undefined, options: BenchOptions) => act(cli.terminal, [x, ...(y === undefined ? [] : [y])], options)));
@@ -121,8 +117,8 @@ async function contextsOf(executables: readonly Executable[], { contexts, steps 
   return fitting.length > 0 ? fitting : [most];
 }
 
-function modelJob(model: Contender, contexts: readonly number[], { ep: provider, threads, steps, active }: BenchOptions): BenchJob {
-  return { kind: 'model', model, provider, threads, contexts, steps, ...(active !== undefined && model.active ? { active } : {}) };
+function modelJob(model: Contender, contexts: readonly number[], { ep: provider, threads, steps }: BenchOptions): BenchJob {
+  return { kind: 'model', model, provider, threads, contexts, steps };
 }
 
 /** Where graphs of products go, and who gives back what they took. */

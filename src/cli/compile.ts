@@ -51,7 +51,7 @@ export function compile(cli: Cli): void {
     .option('--stats', 'add results that say how mixtures route')
     .option('--in-place', "write beside the checkpoint's own files and use their bytes")
     .option('--link', "hard-link the checkpoint's files instead of writing data")
-    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
+    .addOption(seedOption())
     .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them; `lower` is the last)')
     .option('--dry-run', 'say what would be written')
     .option('--json', 'print the result as JSON')

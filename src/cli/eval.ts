@@ -7,8 +7,8 @@ import type { Session } from '../run/session.ts';
 import type { TokenRow } from '../run/task-rows.ts';
 import { type Cli, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
-import { addFindingOptions, loweringOption, seedOption, targetOption } from './finding.ts';
-import { type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { addFindingOptions, seedOption } from './finding.ts';
+import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
 import { progress } from './progress.ts';
 import { textOrRefuse } from './read.ts';
@@ -54,20 +54,14 @@ export function evaluate(cli: Cli): void {
 }
 
 function options(command: Command): Command {
-  return addFindingOptions(command)
+  const own = addFindingOptions(command)
     .requiredOption('--text <FILE>', 'the text, or the rows; - reads standard input')
     .addOption(new Option('--task <TASK>', 'what is measured (default: what suits the model)').choices(tasks))
     .option('--context <N>', 'tokens of a window (default: 512, or what the model looks at where that is less)', whole(1))
     .option('--stride <N>', 'tokens from window to window (default: the context)', whole(1))
     .option('--tokens <N>', 'score the first N tokens, or the first N rows, alone (default: all)', whole(1))
-    .option('--mask-token <ID>', 'the token that stands for one to be guessed (default: what the tokenizer names)', whole(0))
-    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(1))
-    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <N>', 'threads to compute with', whole(1))
-    .addOption(targetOption())
-    .addOption(loweringOption())
-    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
-    .option('--json', 'print the result as JSON');
+    .option('--mask-token <ID>', 'the token that stands for one to be guessed (default: what the tokenizer names)', whole(0));
+  return addOpeningOptions(own).addOption(seedOption()).option('--json', 'print the result as JSON');
 }
 
 async function act(terminal: Terminal, path: string, given: EvalOptions): Promise<ExitCode> {
@@ -183,7 +177,7 @@ async function rowsOf({ given, session, text }: Call): Promise<readonly TokenRow
 /** Runs a measurement under a progress bar. */
 async function watched<T>(terminal: Terminal, given: EvalOptions, run: (watch: MeasureOptions) => Promise<Outcome<T>>): Promise<T> {
   const bar = progress(terminal, 'evaluating', given);
-  const found = await run({ ...(given.active === undefined ? {} : { active: given.active }), signal: terminal.signal, progress: bar.at }).finally(bar.end);
+  const found = await run({ signal: terminal.signal, progress: bar.at }).finally(bar.end);
   return must(found);
 }
 

@@ -58,7 +58,7 @@ function wishOf(written: string): Wish {
 }
 
 /** The option that seeds random numbers. */
-export function seedOption(words: string): Option {
+export function seedOption(words = 'for the random numbers of weights without a checkpoint'): Option {
   return new Option('--seed <N>', words).default(0).argParser(whole(0));
 }
 

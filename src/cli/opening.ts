@@ -1,6 +1,7 @@
 /** What `run`, `eval`, `verify` and `bench` share: a path becomes a model that is ready to open, and then a session. */
 
 import { join } from 'node:path';
+import { type Command, Option } from 'commander';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Executable, Provider } from '../run/executable.ts';
@@ -9,8 +10,9 @@ import type { PrepareOptions } from '../run/prepare.ts';
 import type { Session } from '../run/session.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
 import type { Form } from '../targets/pipeline.ts';
+import { whole } from './command.ts';
 import { Refusal } from './exit.ts';
-import { dumper, type FindingOptions, findOrRefuse, loweringOf, recognise } from './finding.ts';
+import { dumper, type FindingOptions, findOrRefuse, loweringOf, loweringOption, recognise, targetOption } from './finding.ts';
 import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, quoted } from './print.ts';
 import { progress, waiting } from './progress.ts';
@@ -24,6 +26,16 @@ export interface ReadyOptions extends FindingOptions, OutputOptions {
   readonly lowering?: Wish;
   readonly stats?: boolean;
   readonly dumpAfter?: string;
+}
+
+/** Adds the options of `ReadyOptions` that all four commands have, and the threads of a session: `threads` of them where the call does not say. */
+export function addOpeningOptions(command: Command, threads?: number): Command {
+  return command
+    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(0))
+    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
+    .option('--threads <N>', 'threads to compute with', whole(1), threads)
+    .addOption(targetOption())
+    .addOption(loweringOption());
 }
 
 /** A graph, and how a changed one is made ready the same way. */
@@ -63,10 +75,9 @@ export async function readyOrRefuse(
     const { readFolder } = await import('../run/folder.ts');
     const read = readFolder(target.folder);
     if (!read.ok) throw new Refusal(...read.diagnostics);
-    if (options.active !== undefined && !read.value.executable.active) throw new Refusal(diagnose('picks-not-asked', {}));
     const { folder } = target;
     const products = (): Promise<Outcome<Again>> => productsOfFile(join(folder, 'model.onnx'), terminal, options);
-    return { executable: read.value.executable, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder, products, release: () => {} };
+    return { executable: picking(read.value.executable, options.active), diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder, products, release: () => {} };
   }
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   try {
@@ -99,6 +110,15 @@ export async function readyOrRefuse(
     found.checkpoint?.close();
     throw error;
   }
+}
+
+/** A compiled model whose usual number of picks is `active`, where that is given. */
+function picking(executable: Executable, active: number | undefined): Executable {
+  if (active === undefined) return executable;
+  const { active: picks } = executable;
+  if (!picks) throw new Refusal(diagnose('picks-not-asked', {}));
+  if (active < 1 || active > picks.most) throw new Refusal(diagnose('option-out-of-range', { option: '--active', range: `1 to ${picks.most}`, found: active }));
+  return { ...executable, active: { ...picks, usual: active } };
 }
 
 /** How models are made ready, but for their form. */

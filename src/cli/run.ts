@@ -1,14 +1,13 @@
 /** `moec run`: continues prompts, or computes the results of inputs from a file. */
 
 import { resolve } from 'node:path';
-import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { JsonObject } from '../run/json.ts';
 import type { Session } from '../run/session.ts';
 import { between, type Cli, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions, loweringOption, targetOption } from './finding.ts';
-import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { addFindingOptions } from './finding.ts';
+import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics } from './print.ts';
 import { readTexts, type TextOptions, writeTexts } from './run-text.ts';
 import type { Terminal } from './terminal.ts';
@@ -28,7 +27,7 @@ export function run(cli: Cli): void {
     'moec run ./SmolLM2-135M-Instruct --chat --prompt "What is a dative?"',
     'moec run ./bert-base --inputs inputs.json',
   ];
-  addFindingOptions(
+  const own = addFindingOptions(
     cli.command('run', 'continue a text, or compute the results of inputs', examples).argument('<target>', 'a .moe file, a file of ONNX, a checkpoint or a compiled folder'),
   )
     .option('-p, --prompt <TEXT>', 'what to continue; - reads standard input; several are continued at once', several)
@@ -44,14 +43,10 @@ export function run(cli: Cli): void {
     .option('--seed <N>', 'draw the same text again (default: 0)', whole(0))
     .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
     .option('--full', 'print every number of large results')
-    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(0))
     .option('--stats', 'say at the end how the mixtures routed')
-    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <N>', 'threads to compute with', whole(1))
-    .addOption(targetOption())
-    .addOption(loweringOption())
     .option('--no-cache', 'run the model as it is, without a cache of keys and values')
-    .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them)')
+    .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them)');
+  addOpeningOptions(own)
     .option('--json', 'print the result as JSON')
     .action(cli.action((path: string, options: RunOptions) => act(cli.terminal, path, options)));
 }
@@ -66,8 +61,8 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
   );
   const { executable, diagnostics, next, release } = ready;
   try {
-    const { active, ...others } = options;
-    const settings = executable.active ? options : others;
+    // The executable has the number of picks already.
+    const { active: _, ...settings } = options;
     // What is wrong with a prompt, the tokenizer or a file of inputs is said before the model is loaded.
     const texts = options.inputs === undefined ? await readTexts(terminal, executable, settings) : undefined;
     const inputs = options.inputs === undefined ? {} : await readInputFile(terminal, options.inputs);
@@ -78,7 +73,7 @@ async function act(terminal: Terminal, path: string, options: RunOptions): Promi
         printDiagnostics(terminal, options.json ? [] : warnings);
         return await writeTexts(terminal, session, texts, settings, options.json ? said : diagnostics, next);
       }
-      return await compute(terminal, session, inputs, options, said, executable.active && (active ?? executable.active.usual));
+      return await compute(terminal, session, inputs, options, said);
     });
   } finally {
     release();
@@ -96,12 +91,11 @@ async function readInputFile(terminal: Terminal, file: string): Promise<JsonObje
   return must(readJson(resolve(terminal.cwd, file)));
 }
 
-async function compute(terminal: Terminal, session: Session, given: JsonObject, options: RunOptions, before: readonly Diagnostic[], active: number | undefined): Promise<ExitCode> {
+async function compute(terminal: Terminal, session: Session, given: JsonObject, options: RunOptions, before: readonly Diagnostic[]): Promise<ExitCode> {
   const { activeName } = await import('../passes/set-picks.ts');
-  const most = session.executable.active?.most ?? Infinity;
-  if (active !== undefined && (active < 1 || active > most)) throw new Refusal(diagnose('option-out-of-range', { option: '--active', range: `1 to ${most}`, found: active }));
+  const { active } = session.executable;
   const { jsonOfLists, printResults, readInputs } = await import('../run/inputs.ts');
-  const feeds = readInputs(active === undefined ? given : { [activeName]: active, ...given }, session.inputs);
+  const feeds = readInputs(active ? { [activeName]: active.usual, ...given } : given, session.inputs);
   if (!feeds.ok) throw new Refusal(...feeds.diagnostics);
   const results = await attended(terminal, 'computing', options, session.run(feeds.value));
   if (!results.ok) throw new Refusal(...results.diagnostics);

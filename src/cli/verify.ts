@@ -1,7 +1,6 @@
 /** `moec verify`: holds a model to the f64 reference or to another model, result by result and layer by layer. */
 
 import { resolve } from 'node:path';
-import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Comparison } from '../run/compare.ts';
 import type { Tensors } from '../run/protocol.ts';
@@ -9,8 +8,8 @@ import type { Session } from '../run/session.ts';
 import type { Side, Verdict } from '../run/verify.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
-import { addFindingOptions, findOrRefuse, loweringOption, recognise, seedOption, targetOption } from './finding.ts';
-import { attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { addFindingOptions, findOrRefuse, recognise, seedOption } from './finding.ts';
+import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -52,13 +51,9 @@ export function verify(cli: Cli): void {
     .option('--rows <N>', 'rows of random inputs', whole(1), 2)
     .option('--length <N>', 'tokens of a row, and every other size that is open', whole(1), 16)
     .option('--tolerance <T>', 'the most that numbers may differ', upTo(Infinity), 1e-4)
-    .option('--reference', 'compute B by the definition of its ops, too')
-    .option('--active <K>', 'how many experts a token picks, in place of what the model says', whole(1))
-    .addOption(new Option('--ep <PROVIDER>', 'what computes').choices(['cpu', 'webgpu', 'cuda']).default('cpu'))
-    .option('--threads <N>', 'threads to compute with', whole(1))
-    .addOption(targetOption())
-    .addOption(loweringOption())
-    .addOption(seedOption('for the random numbers of weights without a checkpoint'))
+    .option('--reference', 'compute B by the definition of its ops, too');
+  addOpeningOptions(command)
+    .addOption(seedOption())
     .option('--json', 'print every comparison as JSON')
     .addHelpText('after', details)
     .action(cli.action((a: string, b: string | undefined, options: VerifyOptions) => act(cli.terminal, a, b, options)));

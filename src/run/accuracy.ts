@@ -60,14 +60,14 @@ const tokensAtOnce = 2_048;
 
 const rowsAtOnce = (length: number): number => Math.max(1, Math.floor(tokensAtOnce / Math.max(1, length)));
 
-async function answer(session: Session, texts: number, rank: number, jobs: readonly Job[], { active, signal, progress }: MeasureOptions): Promise<Outcome<readonly Accuracy[]>> {
+async function answer(session: Session, texts: number, rank: number, jobs: readonly Job[], { signal, progress }: MeasureOptions): Promise<Outcome<readonly Accuracy[]>> {
   const port = logitsOf(session);
   const unfit = whyNoText(session) ?? jobs.map(({ rows: [row = []] }) => strangeToken(session, row)).find((one) => one !== undefined);
   if (unfit || !port) return refuse(unfit ?? diagnose('cannot-evaluate', { reason: 'it has no result `logits`' }));
   const counts = Array.from({ length: texts }, () => ({ right: 0, total: 0 }));
   for (const [done, { text, rows, right }] of jobs.entries()) {
     signal?.throwIfAborted();
-    const results = await session.run(textFeeds(session, rows, active), [port.name]);
+    const results = await session.run(textFeeds(session, rows), [port.name]);
     if (!results.ok) return results;
     const logits = results.value[port.name];
     if (logits?.dims.length !== rank)

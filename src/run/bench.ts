@@ -25,7 +25,7 @@ export type BenchJob = {
   /** Tokens to decode at each context. */
   readonly steps: number;
 } & (
-  | { readonly kind: 'model'; readonly model: Contender; readonly active?: number }
+  | { readonly kind: 'model'; readonly model: Contender }
   /** Graphs of bare products, and for how many tokens each is run with which operands. */
   | { readonly kind: 'products'; readonly graphs: readonly { readonly model: Contender; readonly runs: readonly ProductRun[] }[] }
 );
@@ -99,12 +99,12 @@ async function least<T extends readonly number[]>(measure: () => Promise<Outcome
 }
 
 /** A prompt of `context` tokens, then `steps` more, after two tokens of the same as a warm-up. */
-async function decoding(session: Session, context: number, { steps, active }: BenchJob & { readonly active?: number }): Promise<Outcome<Speed>> {
-  const { vocabulary = 64, active: picks } = session.executable;
+async function decoding(session: Session, context: number, { steps }: BenchJob): Promise<Outcome<Speed>> {
+  const { vocabulary = 64, active } = session.executable;
   const prompt = Array.from({ length: context }, (_, i) => (i * 7_919 + 11) % vocabulary);
   const write = async (count: number): Promise<Outcome<readonly [number, number]>> => {
     const plan = { rows: [prompt], maxTokens: count, settings: greedySettings, uniforms: new Float32Array(count), stop: [], pad: session.executable.pad ?? 0 };
-    const done = await session.decode({ ...plan, ...(picks ? { active: active ?? picks.usual } : {}) }, () => {}).done;
+    const done = await session.decode({ ...plan, ...(active ? { active: active.usual } : {}) }, () => {}).done;
     return done.ok ? { ...done, value: [done.value.prefillMs / context, done.value.decodeMs / done.value.steps] } : done;
   };
   const warm = await write(2);

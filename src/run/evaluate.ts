@@ -40,8 +40,6 @@ export interface Likelihood {
 
 /** What a measurement is told besides the texts. */
 export interface MeasureOptions {
-  /** How many experts a token picks, for models that take it; the author's number where left out. */
-  readonly active?: number;
   readonly signal?: AbortSignal;
   readonly progress?: (done: number, total: number) => void;
 }
@@ -52,7 +50,7 @@ export function perplexityOf({ nats, tokens }: Likelihood): number {
 }
 
 /** Runs a causal model over windows and sums -ln p of their targets: softmax by log-sum-exp in f64 over the model's f32 logits. */
-export async function likelihood(session: Session, windows: readonly TextWindow[], { active, signal, progress }: MeasureOptions = {}): Promise<Outcome<Likelihood>> {
+export async function likelihood(session: Session, windows: readonly TextWindow[], { signal, progress }: MeasureOptions = {}): Promise<Outcome<Likelihood>> {
   const unfit = whyNoText(session) ?? windows.map(({ inputs, targets }) => strangeToken(session, inputs) ?? strangeToken(session, targets)).find((one) => one !== undefined);
   const port = logitsOf(session);
   if (unfit || !port) return refuse(unfit ?? diagnose('cannot-evaluate', { reason: 'it has no result `logits`' }));
@@ -60,7 +58,7 @@ export async function likelihood(session: Session, windows: readonly TextWindow[
   let [nats, tokens] = [0, 0];
   for (const { inputs, targets } of windows) {
     signal?.throwIfAborted();
-    const results = await session.run(textFeeds(session, [inputs], active), [port.name]);
+    const results = await session.run(textFeeds(session, [inputs]), [port.name]);
     if (!results.ok) return results;
     const logits = results.value[port.name];
     if (logits?.dims.length !== 3 || logits.dims[1] !== inputs.length) return refuse(diagnose('cannot-evaluate', { reason: `\`${port.name}\` has no row for each token` }));

@@ -8,7 +8,7 @@ import type { Session } from './session.ts';
 import { integers, type Port } from './tensor.ts';
 
 /** Feeds for `rows` of tokens, all of one length: every token counts, positions run from 0, all of the first segment, nothing in the past. */
-export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'executable'>, rows: readonly (readonly number[])[], active = executable.active?.usual): Tensors {
+export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'executable'>, rows: readonly (readonly number[])[]): Tensors {
   const width = rows[0]?.length ?? 0;
   const square = [rows.length, width];
   const all = (value: (column: number) => number): ReturnType<typeof integers> =>
@@ -21,7 +21,7 @@ export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'exec
     attention_mask: all(() => 1),
     position_ids: all((column) => column),
     token_type_ids: all(() => 0),
-    ...(active === undefined ? {} : { [activeName]: integers([], [active]) }),
+    ...(executable.active ? { [activeName]: integers([], [executable.active.usual]) } : {}),
     ...emptyPast(inputs, rows.length),
   };
   return Object.fromEntries(inputs.flatMap(({ name }) => (usual[name] ? [[name, usual[name]]] : [])));
