@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { percent, rate, threadWords } from '../diagnostics/figures.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
 import type { BenchJob, Contender, ProductRun } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
@@ -188,13 +189,11 @@ async function say(terminal: Terminal, paths: readonly string[], entries: readon
     ['tokens a second', 'load s', ...columns.slice(1)],
     ...entries.map(({ name, rounds }) => [name, ...middleOf(rounds).map((one, column) => (column === 0 ? one.toFixed(2) : rate(one)))]),
     ...models.flatMap(({ path, shares }) =>
-      shares ? [[paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', '', ...shares.map((one) => `${Math.round(one * 100)} %`)]] : [],
+      shares ? [[paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', '', ...shares.map((one) => percent(one, 0))]] : [],
     ),
     ...(pair ? [[`${paths[0]} / ${paths[1]}`, ...pair.map((one) => one.toFixed(2))]] : []),
   ];
-  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${options.threads === 1 ? '1 thread' : `${options.threads} threads`}\n`);
+  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${threadWords(options.threads)}\n`);
   printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);
   return exit.done;
 }
-
-const rate = (value: number): string => (value < 100 ? value.toFixed(1) : String(Math.round(value)));

@@ -1,6 +1,7 @@
 /** What `moec emerge` says: the candidates of a dry run, and the bargain after a conversion. */
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { metricFigure, percent, rate, threadWords, times } from '../diagnostics/figures.ts';
 import type { Report, SpeedReport } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { FeedForward, FoundFeedForwards } from '../passes/feed-forwards.ts';
@@ -107,7 +108,9 @@ export async function sayBargain(terminal: Terminal, { report, json, out, files,
   const inspect = await import('../inspect/report.ts');
   if (json) printDiagnostics(terminal, diagnostics, { json, sources, more: { out, files, ...inspect.reportJson(report) } });
   else
-    terminal.out(`${out}\n${table(files.map(({ name, bytes: size }) => [`  ${name}`, bytes(size)]))}\n${linesOf(report, inspect)}${sharesOf(report, inspect)}${layersOf(report)}`);
+    terminal.out(
+      `${out}\n${table(files.map(({ name, bytes: size }) => [`  ${name}`, bytes(size)]))}\n${linesOf(report, inspect)}${sharesOf(report, inspect)}${layersOf(report, inspect)}`,
+    );
 }
 
 type Inspect = typeof import('../inspect/report.ts');
@@ -123,18 +126,13 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
       return line.name === 'asked' ? [rate(gain.converted), times(gain.quotient)] : [];
     });
     if (!('value' in line)) return [line.name, ...speeds];
-    return [
-      line.name,
-      `${metric?.kind === 'accuracy' ? percent(line.value) : perplexity(line.value)}${line.cached ? ' *' : ''}`,
-      `${ofDense(report, line).toFixed(3)} ×`,
-      ...speeds,
-    ];
+    return [line.name, `${metricFigure(line.value, metric?.kind)}${line.cached ? ' *' : ''}`, times(ofDense(report, line), 3), ...speeds];
   });
   const head = ['', ...(lines.length > 0 ? [metric?.kind ?? '', 'of dense'] : []), ...gains.flatMap(({ what }) => [what === 'prefill' ? `read ${speed?.context}` : 'write', ''])];
   const notes = [
     ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
     ...(lines.some(({ cached }) => cached) ? ['* measured by an earlier call'] : []),
-    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${speed.threads === 1 ? '1 thread' : `${speed.threads} threads`}`] : []),
+    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${threadWords(speed.threads)}`] : []),
     ...[unsteady(report)].flatMap((note) => note ?? []),
   ];
   return `${table([head, ...rows])}${notes.join('\n')}\n`;
@@ -143,30 +141,16 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
 /** What a token meets, the most that gains, and how much of it is there. */
 function sharesOf(report: Report, { gainOf, ideal }: Inspect): string {
   const { feedForwards, whole } = report;
-  const share = ({ active, total }: Active): string => `${Math.round((100 * active) / total)} %`;
+  const share = ({ active, total }: Active): string => percent(active / total, 0);
   const reached = (['prefill', 'decode'] as const).flatMap((what) => {
     const gain = gainOf(report, what);
-    return gain ? [`${what === 'prefill' ? 'reading' : 'writing'} reaches ${Math.round(100 * gain.share)} % of it`] : [];
+    return gain ? [`${what === 'prefill' ? 'reading' : 'writing'} reaches ${percent(gain.share, 0)} of it`] : [];
   });
   const parts = [`a token meets ${share(feedForwards)} of the parameters of feed-forwards, ${share(whole)} of all: ${times(ideal(whole))} at best`, ...reached];
   return `${parts.join('; ')}\n\n`;
 }
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
-const times = (value: number): string => `${value.toFixed(2)} ×`;
-const rate = (value: number): string => (value < 100 ? value.toFixed(1) : String(Math.round(value)));
-const perplexity = (value: number): string => value.toFixed(value < 100 ? 3 : 1);
-
-function layersOf({ layers }: Report): string {
-  if (layers.length === 0) return '';
-  const rows = layers.map(({ path, picked, identity, error, captured, best, load }) => [
-    path,
-    `${Number(picked.toFixed(1))} of ${load.length}`,
-    identity.toExponential(1),
-    percent(error),
-    percent(captured),
-    percent(best),
-    percent(Math.max(...load)),
-  ]);
-  return table([['layer', 'picks', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert'], ...rows]);
+/** How each layer does. */
+function layersOf({ layers }: Report, { layerFigures, layerHeads }: Inspect): string {
+  return layers.length === 0 ? '' : table([layerHeads, ...layers.map(layerFigures)]);
 }

@@ -2,6 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { metricFigure, percent, times, tokenWords } from '../diagnostics/figures.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { EmergeOptions } from '../run/emerge.ts';
 import type { Found } from '../run/find-model.ts';
@@ -82,14 +83,13 @@ export async function sayGrid(terminal: Terminal, { experts, shares }: Grid, { f
 const picksFor = (experts: number, share: number, shared: number): number => Math.floor(share * experts + 1e-9) - shared;
 
 function tableOf({ dense, rows }: Swept, metric: EmergeOptions['metric']): string {
-  const times = (value: number): string => `${value.toFixed(2)} ×`;
-  const heads = rows[0]?.estimates.map(({ tokens }) => (tokens === 1 ? 'one token' : `${tokens} tokens`)) ?? [];
+  const heads = rows[0]?.estimates.map(({ tokens }) => tokenWords(tokens)) ?? [];
   const measured = (row: SweepRow): readonly string[] =>
-    dense === undefined || row.value === undefined ? [] : [`${row.value.toFixed(3)}${row.cached ? ' *' : ''}`, `${(row.value / dense).toFixed(3)} ×`];
+    dense === undefined || row.value === undefined ? [] : [`${metricFigure(row.value, metric?.kind)}${row.cached ? ' *' : ''}`, times(row.value / dense, 3)];
   const notes = [...(metric && dense !== undefined ? [`${metric.kind} on ${metric.on}`] : []), ...(rows.some((row) => row.cached) ? ['* measured by an earlier call'] : [])];
   const lines = table([
     ['experts', 'picks', 'active', ...(metric && dense !== undefined ? [metric.kind, 'of dense'] : []), 'at best', ...heads],
-    ...rows.map((row) => [row.experts, row.picks, `${Math.round(100 * row.share)} %`, ...measured(row), times(row.ideal), ...row.estimates.map(({ gain }) => times(gain))]),
+    ...rows.map((row) => [row.experts, row.picks, percent(row.share, 0), ...measured(row), times(row.ideal), ...row.estimates.map(({ gain }) => times(gain))]),
   ]);
   return `${lines}${notes.map((note) => `${note}\n`).join('')}`;
 }

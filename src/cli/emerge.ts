@@ -3,6 +3,7 @@
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { tokenWords } from '../diagnostics/figures.ts';
 import type { Report } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { Chosen } from '../run/convert.ts';
@@ -202,7 +203,7 @@ function notFaster(expected: readonly Estimate[], target: string): readonly Diag
     .filter(({ dense, experts }) => experts > dense)
     .map(({ tokens, dense, experts }) => {
       const milliseconds = (value: number): string => String(Number(value.toPrecision(2)));
-      return diagnose('experts-not-faster', { experts: milliseconds(experts), dense: milliseconds(dense), tokens: tokens === 1 ? 'one token' : `${tokens} tokens`, target });
+      return diagnose('experts-not-faster', { experts: milliseconds(experts), dense: milliseconds(dense), tokens: tokenWords(tokens), target });
     });
 }
 

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { percent } from '../diagnostics/figures.ts';
 import type { MeasureOptions } from '../run/evaluate.ts';
 import type { Session } from '../run/session.ts';
 import type { TokenRow } from '../run/task-rows.ts';
@@ -165,7 +166,7 @@ function told(counts: readonly { readonly right: number; readonly total: number 
   const right = counts.reduce((sum, one) => sum + one.right, 0);
   const total = counts.reduce((sum, one) => sum + one.total, 0);
   const accuracy = right / total;
-  return { text: `accuracy ${(accuracy * 100).toFixed(2)} %: ${right} of ${total} ${what}, ${counts.length} rows\n`, data: { accuracy, right, total, rows: counts } };
+  return { text: `accuracy ${percent(accuracy, 2)}: ${right} of ${total} ${what}, ${counts.length} rows\n`, data: { accuracy, right, total, rows: counts } };
 }
 
 /** The rows of the file with their tokens. */

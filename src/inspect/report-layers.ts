@@ -1,5 +1,6 @@
 /** The pictures of converted layers: how much each catches and loses, how busy its experts are, which of them are picked together. */
 
+import { percent } from '../diagnostics/figures.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import { element, escaped, picture, short } from './markup.ts';
 
@@ -39,7 +40,7 @@ export function loadBars({ path, load }: Judged, size: number): string {
   const even = load.reduce((sum, share) => sum + share, 0) / load.length;
   const bars = load.map((share, e) => `M${short(e * each + 0.08 * each)} ${tall}v${short(-share * tall)}h${short(0.84 * each)}V${tall}z`).join('');
   return picture(size, tall, `load of the experts of ${path}`, [
-    element('path', { class: 'load', d: bars }, element('title', {}, `${escaped(path)}: ${load.map((share) => `${(100 * share).toFixed(0)} %`).join(' ')}`)),
+    element('path', { class: 'load', d: bars }, element('title', {}, `${escaped(path)}: ${load.map((share) => percent(share, 0)).join(' ')}`)),
     element('line', { class: 'even', x1: 0, x2: size, y1: tall * (1 - even), y2: tall * (1 - even) }),
     element('line', { class: 'grid', x1: 0, x2: size, y1: tall - 0.25, y2: tall - 0.25 }),
   ]);

@@ -1,8 +1,9 @@
 /** The report of a conversion as one HTML page that needs nothing beside it: a table, plots in SVG, every layer, in light and dark. */
 
+import { metricFigure, percent, picksFigure, rate, threadWords, times, tokenWords } from '../diagnostics/figures.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import { element, escaped } from './markup.ts';
-import { gainOf, ideal, ofDense, type Report, unsteady } from './report.ts';
+import { gainOf, ideal, layerFigures, layerHeads, ofDense, type Report, unsteady } from './report.ts';
 import { layersPlot, loadBars, strongest, togetherMap } from './report-layers.ts';
 import { qualityPlot } from './report-plot.ts';
 import { style } from './report-style.ts';
@@ -20,11 +21,7 @@ export function reportPage(report: Report): string {
   return `<!DOCTYPE html>\n${element('html', { lang: 'en' }, [head, body])}\n`;
 }
 
-const mean = (picks: number): string => String(Number(picks.toFixed(1)));
-const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
-const times = (value: number): string => `${value.toFixed(2)} ×`;
 const counted = (value: number): string => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value >= 1e3 ? `${(value / 1e3).toFixed(1)} k` : String(value));
-const rate = (value: number): string => (value < 100 ? value.toFixed(1) : String(Math.round(value)));
 
 /** The outcome in a sentence or two, then what was asked for. */
 function lead({ family, feedForwards, whole, layers: judged, settings, picks }: Report): string {
@@ -35,7 +32,7 @@ function lead({ family, feedForwards, whole, layers: judged, settings, picks }: 
   const ran =
     !first || !even
       ? 'some of the experts'
-      : `${mean(first.mean)} of ${first.experts} experts of ${first.size} neurons${first.shared > 0 ? ` and ${first.shared} shared neurons` : ''}`;
+      : `${picksFigure(first.mean)} of ${first.experts} experts of ${first.size} neurons${first.shared > 0 ? ` and ${first.shared} shared neurons` : ''}`;
   const sentences = [
     `In ${places} a token runs ${ran}.`,
     `A token meets ${percent(feedForwards.active / feedForwards.total, 0)} of the feed-forwards' parameters, ${percent(whole.active / whole.total, 0)} of those of the whole model: at best ${times(ideal(whole))} as fast.`,
@@ -59,7 +56,7 @@ function bargain(report: Report): string {
       if (line.name === 'dense') return [rate(gain.dense), times(1)];
       return line.name === 'asked' ? [rate(gain.converted), times(gain.quotient)] : ['', ''];
     });
-    const value = 'value' in line ? [figure(line.value, metric?.kind), times(ofDense(report, line))] : [];
+    const value = 'value' in line ? [metricFigure(line.value, metric?.kind), times(ofDense(report, line))] : [];
     return [line.name, ...value, counted(full ? whole.total : whole.active), ...speeds];
   });
   const shares = [prefill, decode].flatMap((gain, i) => (gain ? [`${i === 0 ? 'reading' : 'writing'} reaches ${percent(gain.share, 0)} of the ideal speed-up`] : []));
@@ -69,13 +66,12 @@ function bargain(report: Report): string {
     'parameters: those of products that a token meets',
     ...(speed
       ? [
-          `medians of ${speed.dense.length} rounds, each model in a process of its own, ${speed.threads} thread${speed.threads === 1 ? '' : 's'}, ${speed.context} tokens read${decode ? ` and ${speed.steps} written` : ''}`,
+          `medians of ${speed.dense.length} rounds, each model in a process of its own, ${threadWords(speed.threads)}, ${speed.context} tokens read${decode ? ` and ${speed.steps} written` : ''}`,
         ]
       : []),
     ...shares,
     ...report.expected.map(
-      ({ tokens, dense, experts }) =>
-        `the cost model expected the feed-forwards to take ${experts.toFixed(2)} ms in place of ${dense.toFixed(2)} ms for ${tokens === 1 ? 'one token' : `${tokens} tokens`}`,
+      ({ tokens, dense, experts }) => `the cost model expected the feed-forwards to take ${experts.toFixed(2)} ms in place of ${dense.toFixed(2)} ms for ${tokenWords(tokens)}`,
     ),
     ...(unsteady(report) ? [unsteady(report) ?? ''] : []),
     ...cached,
@@ -83,8 +79,6 @@ function bargain(report: Report): string {
   const marked = cells.map((row, i) => row.map((cell, column) => (column === 1 && lines[i]?.cached ? `${cell} *` : cell)));
   return section('The bargain', [tableOf(head, marked, (row) => row[0] === 'asked'), element('p', { class: 'note' }, notes.map(escaped).join('<br/>'))]);
 }
-
-const figure = (value: number, kind: 'perplexity' | 'accuracy' | undefined): string => (kind === 'accuracy' ? percent(value, 2) : value.toFixed(value < 100 ? 3 : 1));
 
 function quality(report: Report): string {
   const plot = qualityPlot(report);
@@ -95,18 +89,7 @@ function quality(report: Report): string {
 
 function layers({ layers: judged }: Report): string {
   if (judged.length === 0) return '';
-  const head = ['layer', '', 'picks', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert', 'idlest'];
-  const rows = judged.map(({ path, picked, identity, error, captured, best, load }, i) => [
-    String(i),
-    path,
-    `${mean(picked)} of ${load.length}`,
-    identity.toExponential(1),
-    percent(error),
-    percent(captured),
-    percent(best),
-    percent(Math.max(...load)),
-    percent(Math.min(...load)),
-  ]);
+  const rows = judged.map((layer, i) => [String(i), ...layerFigures(layer), percent(Math.min(...layer.load))]);
   const key = [
     keyed('error', 'error of the output, ‖a − b‖ / ‖b‖'),
     keyed('caught', 'share of the activation mass Σ |h| · ‖v‖ that runs'),
@@ -116,7 +99,7 @@ function layers({ layers: judged }: Report): string {
   const most = strongest(judged);
   const even = new Set(judged.map(({ picked }) => picked)).size < 2;
   const cards = judged.map((layer, i) => {
-    const name = element('figcaption', {}, `<b>${i}</b> ${even ? '' : `${mean(layer.picked)} of ${layer.load.length}, `}${escaped(layer.path)}`);
+    const name = element('figcaption', {}, `<b>${i}</b> ${even ? '' : `${picksFigure(layer.picked)} of ${layer.load.length}, `}${escaped(layer.path)}`);
     return element('figure', { class: 'card', style: `width:${size}px` }, [name, loadBars(layer, size), togetherMap(layer, size, most)]);
   });
   const note = `Above, the share of tokens that pick each expert, with a line where all would be alike. Below, how picks go together: the correlation φ of every two experts over tokens: ${keyed('with', 'together')} ${keyed('against', 'one without the other')} full colour at ±${most.toFixed(2)}.`;
@@ -124,7 +107,7 @@ function layers({ layers: judged }: Report): string {
     section('Layer by layer', [element('figure', {}, [layersPlot(judged), element('figcaption', {}, key)])]),
     section('Experts', [element('p', { class: 'note' }, note), element('div', { class: 'cards' }, cards)]),
     section('Layers as figures', [
-      tableOf(head, rows),
+      tableOf([layerHeads[0], '', ...layerHeads.slice(1), 'idlest'], rows),
       element('p', { class: 'note' }, 'On the last of the calibration inputs, which nothing was fitted to where there are several.'),
     ]),
   ].join('');

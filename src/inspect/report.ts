@@ -1,5 +1,6 @@
 /** What a conversion to experts came to, as data: the table, the speeds and every layer. `moec emerge --json` prints it, and the page is drawn from it. */
 
+import { percent, picksFigure, times } from '../diagnostics/figures.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import type { Active, Line } from '../run/bargain.ts';
 import { median, type Round } from '../run/bench.ts';
@@ -82,12 +83,20 @@ export function unsteady({ speed }: Pick<Report, 'speed'>): string | undefined {
     (['prefill', 'decode'] as const).map((what) => rounds.flatMap(({ speeds: [first] }) => first?.[what] ?? [])),
   );
   const most = Math.max(...figures.map((each) => (each.length > 1 ? Math.max(...each) / Math.min(...each) : 1)));
-  return most > steady ? `rounds differ by up to ${most.toFixed(2)} ×: the machine had other work, and speeds say little` : undefined;
+  return most > steady ? `rounds differ by up to ${times(most)}: the machine had other work, and speeds say little` : undefined;
 }
 
 /** How a line's metric stands to the dense model's. */
 export function ofDense({ lines }: Pick<Report, 'lines'>, { value }: Line): number {
   return value / (lines.find(({ name }) => name === 'dense')?.value ?? Number.NaN);
+}
+
+/** The heads of a table of layers. */
+export const layerHeads = ['layer', 'picks', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert'] as const;
+
+/** A layer's row of that table. */
+export function layerFigures({ path, picked, identity, error, captured, best, load }: Judged): readonly string[] {
+  return [path, `${picksFigure(picked)} of ${load.length}`, identity.toExponential(1), ...[error, captured, best, Math.max(...load)].map((share) => percent(share))];
 }
 
 /** The report with what follows from it, for `--json`. */

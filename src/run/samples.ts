@@ -12,6 +12,7 @@ import { readInputs } from './inputs.ts';
 import { isObject } from './json.ts';
 import { factsOf } from './prepare.ts';
 import { type Port, toNdArray } from './tensor.ts';
+import { besideIds } from './text-feeds.ts';
 import { openTokenizer, tokensOfText } from './tokenizer.ts';
 
 /** Fewer tokens than this say nothing of a layer. */
@@ -70,13 +71,9 @@ export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: s
 
 /** What a text of tokens gives a model. */
 function feeds(ids: readonly number[]): Readonly<Record<string, NdArray>> {
-  const all = (value: (i: number) => number): NdArray =>
-    ndArray(
-      [1, ids.length],
-      ids.map((_, i) => value(i)),
-      'i64',
-    );
-  return { input_ids: ndArray([1, ids.length], ids, 'i64'), attention_mask: all(() => 1), position_ids: all((i) => i), token_type_ids: all(() => 0) };
+  const row = (values: readonly number[]): NdArray => ndArray([1, ids.length], values, 'i64');
+  const beside = Object.entries(besideIds).map(([name, value]) => [name, row(ids.map((_, i) => value(i)))] as const);
+  return { input_ids: row(ids), ...Object.fromEntries(beside) };
 }
 
 /** Samples from the text of a .json file: a list of inputs, each an object of nested lists by name. Tokens whose `attention_mask` is 0 do not count. */

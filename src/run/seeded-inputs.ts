@@ -6,6 +6,7 @@ import { randomNumbers } from '../weights/random.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { type Port, type Tensor, tensorOf } from './tensor.ts';
+import { besideIds } from './text-feeds.ts';
 
 /** How inputs are made. */
 export interface SeededOptions {
@@ -45,9 +46,7 @@ const usualVocabulary = 64;
 /** The usual value of an input by its column, where it has one. */
 function valuesOf(name: string, { active }: Session['executable']): ((column: number) => number) | undefined {
   const usual: Readonly<Record<string, (column: number) => number>> = {
-    attention_mask: () => 1,
-    position_ids: (column) => column,
-    token_type_ids: () => 0,
+    ...besideIds,
     [activeName]: () => active?.usual ?? 1,
   };
   return usual[name];

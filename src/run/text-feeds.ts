@@ -7,6 +7,13 @@ import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { integers, type Port } from './tensor.ts';
 
+/** What a token of a text has of the inputs beside `input_ids`, by its column: it counts, stands in its place, and is of the first segment. */
+export const besideIds: Readonly<Record<string, (column: number) => number>> = {
+  attention_mask: () => 1,
+  position_ids: (column) => column,
+  token_type_ids: () => 0,
+};
+
 /** Feeds for `rows` of tokens, all of one length: every token counts, positions run from 0, all of the first segment, nothing in the past. */
 export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'executable'>, rows: readonly (readonly number[])[]): Tensors {
   const width = rows[0]?.length ?? 0;
@@ -18,9 +25,7 @@ export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'exec
     );
   const usual: Tensors = {
     input_ids: integers(square, rows.flat()),
-    attention_mask: all(() => 1),
-    position_ids: all((column) => column),
-    token_type_ids: all(() => 0),
+    ...Object.fromEntries(Object.entries(besideIds).map(([name, value]) => [name, all(value)])),
     ...(executable.active ? { [activeName]: integers([], [executable.active.usual]) } : {}),
     ...emptyPast(inputs, rows.length),
   };

