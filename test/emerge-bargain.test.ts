@@ -121,6 +121,15 @@ describe('what the cost model expects', { timeout: 120_000 }, () => {
 });
 
 describe('a sweep', { timeout: 120_000 }, () => {
+  it.each(['8:0.5:4', '8', '8:', '1:0.5', '8:1.5', '8,x:0.5'])('refuses the grid %s', async (grid) => {
+    const { code, out, err } = await moec(['emerge', 'models/tiny.moe', '--sweep', grid]);
+    expect({ code, out, err }).toEqual({
+      code: 2,
+      out: '',
+      err: `error: option '--sweep [GRID]' argument '${grid}' is invalid. It is written EXPERTS:SHARES, such as 16,32:0.75,0.5,0.25.\n(\`moec --help\` lists commands, \`moec COMMAND --help\` its options)\n`,
+    });
+  });
+
   it('names the tokens that it measured on, and gives calls with all that was asked for', async () => {
     const text = place('text.txt');
     const asked = ['--layers', '0', '--seed', '3', '--calibrate', text, '--tokens', '128'];
@@ -128,6 +137,35 @@ describe('a sweep', { timeout: 120_000 }, () => {
     expect(code, err).toBe(0);
     expect(out).toContain(`\nperplexity on 64 tokens of ${text}, after the 128 that were calibrated on\n`);
     expect(out).toContain(`\n  moec emerge models/tiny.moe --experts 4 --top 2 --seed 3 --layers 0..1 --calibrate ${text} --tokens 128 --no-in-order\n`);
+  });
+});
+
+describe('one calibration input alone', { timeout: 120_000 }, () => {
+  const call = (...more: readonly string[]): ReturnType<typeof moec> =>
+    moec(['emerge', 'models/tiny.moe', '--experts', '4', '--layers', '0', '--speed', 'none', '-o', place('scarce'), ...more]);
+  const warning = (file: string, fix: string): string =>
+    `warning[judged-on-fitted]: layers were judged on what they were fitted to: ${file} makes one calibration input alone\n  = fix ${fix}\n\n1 warning\n`;
+
+  it('is warned of, with what would make two', async () => {
+    // Of 1,371 tokens, one a byte.
+    const text = place('text.txt');
+    const other = place('other.txt');
+    writeFileSync(place('one.json'), JSON.stringify([{ input_ids: [Array.from({ length: 64 }, (_, i) => i)] }]));
+    for (const [more, file, fix] of [
+      [['--calibrate', text, '--tokens', '512'], text, 'calibrate on more of the text: --tokens 1024'],
+      [['--calibrate', text], text, 'calibrate on a text of 2048 tokens or more: half of it is measured on'],
+      [['--calibrate', place('one.json'), '--held-out', other], place('one.json'), 'list two inputs or more'],
+    ] as const) {
+      const { code, err } = await call(...more, '--evaluate', '64');
+      expect(code, err).toBe(0);
+      expect(err).toContain(warning(file, fix));
+    }
+  });
+
+  it('is not where the text makes two', async () => {
+    const { code, err } = await call('--calibrate', place('text.txt'), '--held-out', place('other.txt'), '--evaluate', '64');
+    expect(code, err).toBe(0);
+    expect(err).not.toContain('judged-on-fitted');
   });
 });
 

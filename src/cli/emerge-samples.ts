@@ -1,7 +1,7 @@
 /** What `moec emerge` calibrates on and what it measures on: text, rows with answers, or inputs from a file. */
 
 import { join, resolve } from 'node:path';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
 import type { Metric, Task } from '../run/bargain.ts';
 import type { Found } from '../run/find-model.ts';
@@ -28,13 +28,25 @@ export interface Sampling {
   readonly samples: readonly Sample[] | undefined;
   readonly metric?: Metric;
   readonly measured?: Measured;
+  /** Set where there is one calibration input alone, so that layers are judged on what they are fitted to. */
+  readonly scarce?: Diagnostic;
 }
 
 /** Reads the files. Without one that is held out, the rest of the calibration text is measured on. */
 export async function sampling(terminal: Terminal, found: Found, given: SamplingOptions): Promise<Sampling> {
   const { measuredIn } = await import('../run/measured.ts');
   const read = await inputsAndMetric(terminal, found, given);
-  return given.cache && terminal.cache !== undefined ? { ...read, measured: measuredIn(join(terminal.cache, 'measured')) } : read;
+  const scarce = read.samples?.length === 1 ? { scarce: await whyScarce(found, given) } : {};
+  return { ...read, ...scarce, ...(given.cache && terminal.cache !== undefined ? { measured: measuredIn(join(terminal.cache, 'measured')) } : {}) };
+}
+
+/** That one input makes no second, and what would. */
+async function whyScarce(found: Found, { calibrate: file = '', tokens, heldOut }: SamplingOptions): Promise<Diagnostic> {
+  const { windowOf } = await import('../run/samples.ts');
+  const least = 2 * windowOf(found);
+  const text = heldOut === undefined ? `calibrate on a text of ${2 * least} tokens or more: half of it is measured on` : `calibrate on a text of ${least} tokens or more`;
+  const enough = file.endsWith('.json') ? 'list two inputs or more' : tokens < least ? `calibrate on more of the text: --tokens ${least}` : text;
+  return diagnose('judged-on-fitted', { file }, { fixes: [{ text: enough }] });
 }
 
 async function inputsAndMetric(terminal: Terminal, found: Found, given: SamplingOptions): Promise<Sampling> {

@@ -1,18 +1,16 @@
 /** `moec emerge --sweep`: several conversions as one table, and the calls that make the best of them. Nothing is written. */
 
 import { InvalidArgumentError } from 'commander';
-import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { diagnose } from '../diagnostics/diagnostic.ts';
 import { metricFigure, percent, times, tokenWords } from '../diagnostics/figures.ts';
-import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { EmergeOptions } from '../run/emerge.ts';
-import type { Found } from '../run/find-model.ts';
-import type { SweepRow, Swept } from '../run/sweep.ts';
-import type { EmergeCall } from './emerge.ts';
-import { usualTokens } from './emerge-samples.ts';
+import type { Cell, SweepOptions, SweepRow, Swept } from '../run/sweep.ts';
+import { type EmergeCall, type Emerging, settingsOf } from './emerge-call.ts';
+import { sampling, usualTokens } from './emerge-samples.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { loweringOf } from './finding.ts';
 import { version } from './package.ts';
-import { printDiagnostics, quoted, type Sources, table } from './print.ts';
+import { printDiagnostics, quoted, table } from './print.ts';
 import { progress } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -27,56 +25,57 @@ export const usualGrid = '16,32:0.75,0.5,0.25';
 
 /** Reads `16,32:0.75,0.5`. */
 export function gridOf(written: string): Grid {
-  const [experts = [], shares = []] = written.split(':').map((list) => list.split(',').map(Number));
-  const fits = experts.every((one) => Number.isSafeInteger(one) && one >= 2) && shares.length > 0 && shares.every((one) => one > 0 && one <= 1);
+  const [experts = [], shares = [], ...others] = written.split(':').map((list) => list.split(',').map(Number));
+  const fits = others.length === 0 && experts.every((one) => Number.isSafeInteger(one) && one >= 2) && shares.length > 0 && shares.every((one) => one > 0 && one <= 1);
   if (!fits) throw new InvalidArgumentError(`It is written EXPERTS:SHARES, such as ${usualGrid}.`);
   return { experts, shares };
 }
 
-/** What a sweep is given beside its grid. */
-export interface Sweeping extends Pick<EmergeOptions, 'samples' | 'metric' | 'measured'> {
-  readonly found: Found;
-  readonly call: EmergeCall;
-  readonly settingsOf: (call: EmergeCall) => Promise<EmergentSettings>;
-  /** The model, as it was written. */
-  readonly path: string;
-  readonly diagnostics: readonly Diagnostic[];
-  readonly sources: Sources;
+/** Tries the grid and prints the table. */
+export async function sayGrid(terminal: Terminal, emerging: Emerging, tried: Grid): Promise<ExitCode> {
+  const { path, found, call, diagnostics, sources } = emerging;
+  const given = await sampling(terminal, found, call);
+  const { metric } = given;
+  const swept = await sweptOrRefuse(terminal, emerging, { ...given, grid: await cellsOf(call, tried) });
+  const best = bestOf(swept.rows, metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
+  if (call.json) {
+    const more = { ...(metric ? { metric: { kind: metric.kind, on: metric.on } } : {}), ...swept, best };
+    printDiagnostics(terminal, diagnostics, { json: true, sources, more });
+  } else {
+    printDiagnostics(terminal, diagnostics, { sources });
+    terminal.out(`${tableOf(swept, metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
+  }
+  return exit.done;
 }
 
-/** Tries the grid and prints the table. */
-export async function sayGrid(terminal: Terminal, { experts, shares }: Grid, { found, call, settingsOf, path, diagnostics, sources, ...given }: Sweeping): Promise<ExitCode> {
-  const { sweep } = await import('../run/sweep.ts');
+/** The cells of a grid: those that leave a token one routed expert at least. */
+async function cellsOf(call: EmergeCall, { experts, shares }: Grid): Promise<readonly Cell[]> {
   const few = shares.find((share) => experts.every((n) => picksFor(n, share, call.shared) < 1));
   if (few !== undefined)
     throw new Refusal(diagnose('setting-out-of-range', { setting: 'a share of --sweep', range: 'that of the shared experts and one more, or above', found: few }));
-  const grid = [];
+  const cells: Cell[] = [];
   for (const n of experts)
     for (const asked of shares) {
       const top = picksFor(n, asked, call.shared);
-      if (top >= 1) grid.push({ asked, settings: await settingsOf({ ...call, experts: n, top }) });
+      if (top >= 1) cells.push({ asked, settings: await settingsOf({ ...call, experts: n, top }) });
     }
+  return cells;
+}
+
+async function sweptOrRefuse(terminal: Terminal, { found, call, sources }: Emerging, given: Pick<SweepOptions, 'grid' | 'samples' | 'metric' | 'measured'>): Promise<Swept> {
+  const { sweep } = await import('../run/sweep.ts');
   const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
   const outcome = await sweep(found, {
-    grid,
+    ...given,
     chosen: call.layers ?? { kind: 'all' },
     target: await loweringOf(call.target),
-    ...given,
     ...(call.threads === undefined ? {} : { threads: call.threads }),
     version: version(),
     signal: terminal.signal,
     progress: (part, done, total) => bars[part].at(done, total),
   }).finally(() => Object.values(bars).forEach((bar) => bar.end()));
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
-  const { metric } = given;
-  const best = bestOf(outcome.value.rows, metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
-  if (call.json)
-    printDiagnostics(terminal, diagnostics, { json: true, sources, more: { ...(metric ? { metric: { kind: metric.kind, on: metric.on } } : {}), ...outcome.value, best } });
-  else {
-    printDiagnostics(terminal, diagnostics, { sources });
-    terminal.out(`${tableOf(outcome.value, metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
-  }
-  return exit.done;
+  return outcome.value;
 }
 
 /** Routed experts that make the share, or less by a part of one. */

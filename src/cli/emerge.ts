@@ -1,53 +1,20 @@
 /** `moec emerge`: turns the feed-forwards of a dense model into experts, and prints what that costs. */
 
-import { basename, dirname, join, relative, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
-import { tokenWords } from '../diagnostics/figures.ts';
-import type { Report } from '../inspect/report.ts';
-import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import { diagnose } from '../diagnostics/diagnostic.ts';
 import type { Chosen } from '../run/convert.ts';
-import type { Emerged, EmergeOptions } from '../run/emerge.ts';
-import type { Found } from '../run/find-model.ts';
-import type { Estimate } from '../targets/mixture/forecast.ts';
 import { type Cli, upTo, whole } from './command.ts';
-import { reportOf, sayBargain, sayCandidates } from './emerge-output.ts';
-import { type SamplingOptions, sampling, usualTokens } from './emerge-samples.ts';
-import { measureSpeed, type SpeedLevel, speedLevels } from './emerge-speed.ts';
-import { type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
-import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions, type FindingOptions, findOrRefuse, loweringOf, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
-import { packageFolder, version } from './package.ts';
-import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources } from './print.ts';
-import { progress } from './progress.ts';
-import { nameOf } from './read.ts';
-import { refuseToReplace, stageFolder, writeWhole } from './staging.ts';
-import { checkpointOf, type Target } from './target.ts';
+import { type EmergeCall, type Emerging, settingsOf } from './emerge-call.ts';
+import { convertAndSay } from './emerge-convert.ts';
+import { sayCandidates } from './emerge-output.ts';
+import { usualTokens } from './emerge-samples.ts';
+import { speedLevels } from './emerge-speed.ts';
+import { gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
+import { type ExitCode, exit, Refusal } from './exit.ts';
+import { addFindingOptions, findOrRefuse, recognise, seedOption, targetOption } from './finding.ts';
+import { printNext } from './print.ts';
+import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
-
-/** What the call says. */
-export interface EmergeCall extends FindingOptions, OutputOptions, SamplingOptions {
-  readonly experts: number;
-  readonly top?: number;
-  readonly budget?: number;
-  readonly pick?: string;
-  readonly shared: number;
-  readonly layers?: Chosen;
-  readonly group?: string;
-  readonly score?: string;
-  readonly repair?: string;
-  readonly pad?: boolean;
-  readonly untie?: boolean;
-  readonly inOrder: boolean;
-  readonly speed: SpeedLevel;
-  readonly report?: string;
-  readonly generate?: boolean;
-  readonly target: string;
-  readonly threads?: number;
-  readonly out?: string;
-  readonly sweep?: Grid;
-  readonly dryRun?: boolean;
-}
 
 /** Adds the command. */
 export function emergeCommand(cli: Cli): void {
@@ -125,182 +92,23 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already; convert what it was compiled from' }));
   const settings = await settingsOf(call);
-  const { found: opened, reader, diagnostics } = await findOrRefuse(terminal, target, call);
+  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, call);
   const { raisedModel } = await import('../run/find-onnx.ts');
-  const found = raisedModel(opened);
+  const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources };
   try {
-    if (call.dryRun) return await sayPlan(terminal, found, call, diagnostics, reader.sources);
-    if (call.sweep)
-      return await sayGrid(terminal, call.sweep, {
-        found,
-        call,
-        settingsOf,
-        path,
-        diagnostics,
-        sources: reader.sources,
-        ...(await sampling(terminal, found, call)),
-      });
-    const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
-    const { writtenBefore } = await import('../run/manifest.ts');
-    refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
-    const given = await sampling(terminal, found, call);
-    const { metric } = given;
-    const { emerged, expected } = await converted(terminal, found, { call, settings, ...given }, reader.sources);
-    const slower = notFaster(expected, call.target);
-    const files = await written(terminal, { target, found, emerged, out, call });
-    const timed = await measureSpeed(terminal, found, out, call);
-    const late = [...diagnostics, ...(timed.fault ? [timed.fault] : [])];
-    printDiagnostics(terminal, call.json ? [] : late, { sources: reader.sources });
-    const speed = timed.report;
-    const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });
-    await sayBargain(terminal, { report, json: call.json ?? false, out: nameOf(terminal.cwd, out), files, diagnostics: [...slower, ...late], sources: reader.sources });
-    if (call.report !== undefined) await writeReport(terminal, report, call.report);
-    const shown = quoted(nameOf(terminal.cwd, out));
-    const { decodes } = await import('../targets/pipeline.ts');
-    const writes = !found.imported && decodes(found.model.graph);
-    printNext(terminal, `moec run ${shown} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
-    return exit.done;
+    if (call.dryRun) return await sayPlan(terminal, emerging);
+    if (call.sweep) return await sayGrid(terminal, emerging, call.sweep);
+    return await convertAndSay(terminal, emerging, settings);
   } finally {
-    found.checkpoint?.close();
+    emerging.found.checkpoint?.close();
   }
 }
 
-/** The settings as a directive of the language would have them. */
-async function settingsOf({ experts, shared, top, budget, pick, group, score, repair, calibrate, tokens, seed = 0, pad, untie, inOrder }: EmergeCall): Promise<EmergentSettings> {
-  const { emergentSettingsOf } = await import('../model/index.ts');
-  const texts = {
-    experts: String(experts),
-    shared: String(shared),
-    pick: pick ?? (budget === undefined ? `top(${top ?? Math.max(1, Math.floor((experts - shared) / 2))})` : `budget(${budget})`),
-    seed: String(seed),
-    tokens: String(tokens),
-    pad: String(pad ?? false),
-    untie: String(untie ?? false),
-    ...(group === undefined ? {} : { group }),
-    ...(score === undefined ? {} : { score }),
-    ...(repair === undefined ? {} : { repair }),
-    ...(inOrder ? {} : { in_order: 'false' }),
-    ...(calibrate === undefined ? {} : { text: JSON.stringify(calibrate) }),
-  };
-  const picking = pick === undefined ? (budget === undefined ? '--top' : '--budget') : '--pick';
-  const read = emergentSettingsOf(texts, (name) => (name === 'pick' ? picking : `--${name}`));
-  if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[(file === picking ? 'pick' : file.replace(/^--/, '')) as keyof typeof texts]);
-  return read.value;
-}
-
-async function sayPlan(terminal: Terminal, found: Found, call: EmergeCall, diagnostics: readonly Diagnostic[], sources: Sources): Promise<ExitCode> {
+async function sayPlan(terminal: Terminal, { found, call, diagnostics, sources }: Emerging): Promise<ExitCode> {
   const { layersOf } = await import('../run/emerge.ts');
   const layers = layersOf(found, call.layers ?? { kind: 'all' });
   if (!layers.ok) throw new Refusal(...layers.diagnostics).from(sources);
   await sayCandidates(terminal, layers.value, { json: call.json ?? false, diagnostics, sources });
   printNext(terminal, 'the same without --dry-run', call);
   return exit.done;
-}
-
-/** Warnings where the cost model expects nothing of a conversion. */
-function notFaster(expected: readonly Estimate[], target: string): readonly Diagnostic[] {
-  return expected
-    .filter(({ dense, experts }) => experts > dense)
-    .map(({ tokens, dense, experts }) => {
-      const milliseconds = (value: number): string => String(Number(value.toPrecision(2)));
-      return diagnose('experts-not-faster', { experts: milliseconds(experts), dense: milliseconds(dense), tokens: tokenWords(tokens), target });
-    });
-}
-
-/** What is converted how, and measured on what. */
-interface Converting extends Pick<EmergeOptions, 'settings' | 'samples' | 'metric' | 'measured'> {
-  readonly call: EmergeCall;
-}
-
-async function converted(
-  terminal: Terminal,
-  found: Found,
-  { call, ...given }: Converting,
-  sources: Sources,
-): Promise<{ readonly emerged: Emerged; readonly expected: readonly Estimate[] }> {
-  const { emerge } = await import('../run/emerge.ts');
-  const { forecast } = await import('../targets/mixture/forecast.ts');
-  const target = await loweringOf(call.target);
-  let expected: readonly Estimate[] = [];
-  const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
-  const options: EmergeOptions = {
-    ...given,
-    chosen: call.layers ?? { kind: 'all' },
-    ...(call.threads === undefined ? {} : { threads: call.threads }),
-    version: version(),
-    signal: terminal.signal,
-    begin(layers) {
-      expected = forecast(found.model.graph, layers, given.settings, { target, steps: true, written: true });
-      printDiagnostics(terminal, call.json ? [] : notFaster(expected, call.target));
-    },
-    progress: (part, done, total) => bars[part].at(done, total),
-  };
-  const outcome = await emerge(found, options).finally(() => Object.values(bars).forEach((bar) => bar.end()));
-  if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
-  return { emerged: outcome.value, expected };
-}
-
-async function writeReport(terminal: Terminal, report: Report, file: string): Promise<void> {
-  const { reportPage } = await import('../inspect/report-page.ts');
-  writeWhole(resolve(terminal.cwd, file), reportPage(report), file);
-}
-
-/** What is written, and where. */
-interface Writing {
-  readonly target: Exclude<Target, { kind: 'compiled' }>;
-  readonly found: Found;
-  readonly emerged: Emerged;
-  readonly out: string;
-  readonly call: EmergeCall;
-}
-
-/** Writes the compiled folder with the artefact in it, whole or not at all. */
-async function written(terminal: Terminal, { target, found, emerged, out, call }: Writing): Promise<readonly { readonly name: string; readonly bytes: number }[]> {
-  const { planCompile, writeCompiled } = await import('../run/compile.ts');
-  const { writeArtefact } = await import('../run/artefact.ts');
-  const { emergentSource, nameOfEmergent } = await import('../run/emergent-source.ts');
-  const name = nameOfTarget(target);
-  const artefact = `${name}.experts.safetensors`;
-  const doc = `${found.model.name} with experts in ${emerged.replacements.length} feed-forward${emerged.replacements.length === 1 ? '' : 's'}, by moec emerge.`;
-  const paths = emerged.replacements.map(({ feedForward }) => feedForward.path);
-  const source = emergentSource(nameOfEmergent(name), doc, originOf(terminal, target, found, out, call), paths, artefact);
-  const staging = stageFolder(out);
-  const bar = progress(terminal, 'writing weights', call);
-  try {
-    const plan = must(
-      await planCompile(emerged.found, {
-        target: await loweringOf(call.target),
-        whole: false,
-        generate: call.generate ?? false,
-        placing: 'written',
-        version: version(),
-        extras: [
-          { name: `${name}.moe`, write: async (file) => void (await import('node:fs')).writeFileSync(file, source) },
-          { name: artefact, write: async (file) => writeArtefact(file, emerged.stored, version()) },
-        ],
-      }),
-    );
-    const files = must(await writeCompiled(plan, staging.path, { signal: terminal.signal, progress: bar.at }));
-    terminal.signal.throwIfAborted();
-    staging.commit();
-    return files;
-  } finally {
-    bar.end();
-    staging.discard();
-  }
-}
-
-/** What the written source is derived from, by paths relative to where it will stand. */
-function originOf(terminal: Terminal, target: Writing['target'], { model, source }: Found, out: string, { weights }: EmergeCall): import('../run/emergent-source.ts').Origin {
-  const from = (path: string): string => (relative(out, path).startsWith('.') ? relative(out, path) : `./${relative(out, path)}`);
-  if (target.kind === 'onnx') return { kind: 'onnx', file: from(target.file) };
-  const file = resolve(terminal.cwd, source);
-  const zoo = join(packageFolder(), 'models');
-  const checkpoint = target.kind === 'checkpoint' ? target.folder : weights === undefined ? undefined : resolve(terminal.cwd, weights);
-  return {
-    kind: 'model',
-    name: model.name,
-    from: dirname(file) === zoo ? `zoo/${basename(file, '.moe')}` : from(file).replace(/\.moe$/, ''),
-    ...(checkpoint === undefined ? {} : { weights: from(checkpoint) }),
-  };
 }

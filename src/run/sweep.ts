@@ -1,16 +1,18 @@
 /** `moec emerge --sweep`: several numbers of experts by several shares of them that run, from one run over the calibration text. */
 
-import type { Outcome } from '../diagnostics/diagnostic.ts';
+import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
 import { calibrate } from '../passes/emergent/calibrate.ts';
 import type { Conversion } from '../passes/emergent/conversion.ts';
 import { decideGrouped, groupLayer } from '../passes/emergent/decide.ts';
-import { layerOf } from '../passes/emergent/layer.ts';
+import { type Layer, layerOf } from '../passes/emergent/layer.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import type { FeedForward } from '../passes/feed-forwards.ts';
 import { forecast } from '../targets/mixture/forecast.ts';
 import type { Target } from '../targets/target.ts';
-import { activeParameters, measureLines } from './bargain.ts';
+import { activeParameters, type Line, measureLines } from './bargain.ts';
 import { fittedOn, objections } from './convert.ts';
 import { type EmergeOptions, layersOf } from './emerge.ts';
 import type { Found } from './find-model.ts';
@@ -56,48 +58,20 @@ export interface SweepOptions extends Omit<EmergeOptions, 'settings'> {
 
 /** Tries every cell. All are calibrated on the dense model's own inputs, in one run; cells of as many experts share their groups. */
 export async function sweep(found: Found, options: SweepOptions): Promise<Outcome<Swept>> {
-  const { grid, samples = [], metric, measured, threads, version, signal, progress } = options;
   const picked = layersOf(found, options.chosen);
   if (!picked.ok) return picked;
   const { all, layers } = picked.value;
-  const refused = grid.flatMap(({ settings }) => objections(all.found, layers, settings, samples.length > 0));
-  const first = refused[0];
-  if (first) return { ok: false, diagnostics: [first, ...refused.filter((one) => one.code === first.code && one.message !== first.message)] };
-  const session = threads === undefined ? {} : { threads };
-  const compute = graphCompute(found, session);
-  const { graph } = found.model;
-  const made: Map<string, Conversion>[] = grid.map(() => new Map());
+  const refused = refusals(all.found, layers, options);
+  if (refused.length > 0) return { ok: false, diagnostics: refused };
+  const compute = graphCompute(found, sessionOf(options));
   try {
-    const decideCells = async (feedForward: (typeof layers)[number], inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
-      const layer = fittedOn(await layerOf(graph, feedForward, inputs, found.checkpoint, compute));
-      const groups = new Map<number, ReturnType<typeof groupLayer>>();
-      for (const [i, { settings }] of grid.entries()) {
-        const grouped = groups.get(settings.experts) ?? groupLayer(layer, settings, compute);
-        groups.set(settings.experts, grouped);
-        made[i]?.set(feedForward.path, (await decideGrouped(await grouped, settings, compute)).conversion);
-      }
-      return made[0]?.get(feedForward.path) as Conversion;
-    };
-    const at = (done: number, total: number): void => {
-      signal?.throwIfAborted();
-      progress?.('converting', done, total);
-    };
-    const untied = layers.map((layer, block) => (grid[0]?.settings.untie ? { ...layer, block } : layer));
-    if (samples.length > 0) await calibrate({ graph, feedForwards: untied, samples, compute, inOrder: false, progress: at }, decideCells);
-    else
-      for (const [i, layer] of layers.entries()) {
-        await decideCells(layer, []);
-        at(i + 1, layers.length);
-      }
-    const cells = made.map((own) => layers.map((feedForward): Replacement => ({ feedForward, conversion: ofBlock(own, feedForward, untied) })));
-    const graphs = [['dense', graph] as const, ...cells.map((cell, i) => [String(i), replaceFeedForwards(graph, cell)] as const)];
-    const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
-    const lines = metric && (await measureLines(found, graphs, metric, { ...watched, progress: (done, total) => progress?.('measuring', done, total) }));
-    if (lines && !lines.ok) return lines;
-    const [dense, ...own] = lines?.value ?? [];
+    const cells = await decideCells(found, layers, options, compute);
+    const lines = await measureCells(found, cells, options);
+    if (!lines.ok) return lines;
+    const [dense, ...own] = lines.value;
     const rows = cells.map((cell, i) => {
       const line = own[i];
-      return { ...rowOf(graph, cell, grid[i] as Cell, options.target), ...(line ? { value: line.value, cached: line.cached } : {}) };
+      return { ...rowOf(found.model.graph, cell, options.grid[i] as Cell, options.target), ...(line ? { value: line.value, cached: line.cached } : {}) };
     });
     return { ok: true, value: { ...(dense ? { dense: dense.value } : {}), rows }, diagnostics: [] };
   } finally {
@@ -105,8 +79,68 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
   }
 }
 
+/** What keeps cells from being tried: the first objection, and what it is in other cells. */
+function refusals(all: readonly FeedForward[], layers: readonly FeedForward[], { grid, samples = [] }: SweepOptions): readonly Diagnostic[] {
+  const refused = grid.flatMap(({ settings }) => objections(all, layers, settings, samples.length > 0));
+  const [first] = refused;
+  return first ? [first, ...refused.filter((one) => one.code === first.code && one.message !== first.message)] : [];
+}
+
+const sessionOf = ({ threads }: SweepOptions): { readonly threads?: number } => (threads === undefined ? {} : { threads });
+
+/** The layers of each cell as experts. */
+async function decideCells(found: Found, layers: readonly FeedForward[], options: SweepOptions, compute: Compute): Promise<readonly (readonly Replacement[])[]> {
+  const { grid, samples = [], signal, progress } = options;
+  const { graph } = found.model;
+  const untied = grid[0]?.settings.untie ? layers.map((layer, block) => ({ ...layer, block })) : layers;
+  const made = grid.map(() => new Map<string, Conversion>());
+  const decide = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
+    const conversions = await decideLayer(fittedOn(await layerOf(graph, feedForward, inputs, found.checkpoint, compute)), grid, compute);
+    for (const [i, conversion] of conversions.entries()) made[i]?.set(feedForward.path, conversion);
+    return conversions[0] as Conversion;
+  };
+  const at = (done: number, total: number): void => {
+    signal?.throwIfAborted();
+    progress?.('converting', done, total);
+  };
+  if (samples.length > 0) await calibrate({ graph, feedForwards: untied, samples, compute, inOrder: false, progress: at }, decide);
+  else
+    for (const [i, layer] of layers.entries()) {
+      await decide(layer, []);
+      at(i + 1, layers.length);
+    }
+  return made.map((own) => layers.map((feedForward): Replacement => ({ feedForward, conversion: ofBlock(own, feedForward, untied) })));
+}
+
+/** One layer in every cell. */
+async function decideLayer(layer: Layer, grid: readonly Cell[], compute: Compute): Promise<readonly Conversion[]> {
+  const groups = new Map<number, Awaited<ReturnType<typeof groupLayer>>>();
+  const conversions: Conversion[] = [];
+  for (const { settings } of grid) {
+    const grouped = groups.get(settings.experts) ?? (await groupLayer(layer, settings, compute));
+    groups.set(settings.experts, grouped);
+    conversions.push((await decideGrouped(grouped, settings, compute)).conversion);
+  }
+  return conversions;
+}
+
+/** The metric of the dense model, then of each cell; nothing without a metric. */
+async function measureCells(found: Found, cells: readonly (readonly Replacement[])[], options: SweepOptions): Promise<Outcome<readonly Line[]>> {
+  const { metric, measured, version, signal, progress } = options;
+  if (!metric) return { ok: true, value: [], diagnostics: [] };
+  const { graph } = found.model;
+  const graphs = [['dense', graph] as const, ...cells.map((cell, i) => [String(i), replaceFeedForwards(graph, cell)] as const)];
+  return measureLines(found, graphs, metric, {
+    ...sessionOf(options),
+    version,
+    ...(measured ? { measured } : {}),
+    ...(signal ? { signal } : {}),
+    progress: (done, total) => progress?.('measuring', done, total),
+  });
+}
+
 /** Of places that share a block the last was decided. */
-function ofBlock(own: ReadonlyMap<string, Conversion>, { path }: Replacement['feedForward'], layers: readonly Replacement['feedForward'][]): Conversion {
+function ofBlock(own: ReadonlyMap<string, Conversion>, { path }: FeedForward, layers: readonly FeedForward[]): Conversion {
   const block = layers.find((one) => one.path === path)?.block;
   const decided = layers.filter((one) => one.block === block).findLast((one) => own.has(one.path));
   return { ...(own.get(decided?.path ?? path) as Conversion), path };

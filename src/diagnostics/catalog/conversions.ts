@@ -45,6 +45,13 @@ right: \`moec emerge ./SmolLM2-135M --score fitted --calibrate wiki.txt\``,
 wrong: an empty file, or one of fewer tokens than the model has numbers in a row
 right: some ten thousand words of what the model will be used on`,
   },
+  'judged-on-fitted': {
+    severity: 'warning',
+    message: text`layers were judged on what they were fitted to: ${'file'} makes one calibration input alone`,
+    explanation: `The last calibration input is kept for judging, so that the output error, the mass caught and the load of each layer are of tokens that nothing was fitted to. A text is cut into inputs of 512 tokens, or of as many as the model looks at; where it makes but one, that one serves for both, and the figures of layers flatter. The perplexity is of other tokens all the same.
+wrong: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt --tokens 512\`
+right: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt --tokens 1024\``,
+  },
   'experts-not-faster': {
     severity: 'warning',
     message: text`as experts the feed-forwards would take ${'experts'} ms for ${'tokens'}, and ${'dense'} ms as they are, by the costs of the target ${'target'}`,

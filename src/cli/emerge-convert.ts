@@ -1,0 +1,152 @@
+/** `moec emerge` without `--sweep` or `--dry-run`: converts, writes, times, and says what it came to. */
+
+import { basename, dirname, join, relative, resolve } from 'node:path';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { tokenWords } from '../diagnostics/figures.ts';
+import type { Report } from '../inspect/report.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
+import type { Emerged, EmergeOptions } from '../run/emerge.ts';
+import type { Origin } from '../run/emergent-source.ts';
+import type { Found } from '../run/find-model.ts';
+import type { Estimate } from '../targets/mixture/forecast.ts';
+import type { Emerging } from './emerge-call.ts';
+import { type Bargain, reportOf, sayBargain } from './emerge-output.ts';
+import { sampling } from './emerge-samples.ts';
+import { measureSpeed } from './emerge-speed.ts';
+import { type ExitCode, exit, must, Refusal } from './exit.ts';
+import { loweringOf, nameOfTarget } from './finding.ts';
+import { packageFolder, version } from './package.ts';
+import { printDiagnostics, printNext, quoted } from './print.ts';
+import { progress } from './progress.ts';
+import { nameOf } from './read.ts';
+import { refuseToReplace, stageFolder, writeWhole } from './staging.ts';
+import type { Terminal } from './terminal.ts';
+
+/** Converts a model, writes it as a compiled folder, and prints the bargain. */
+export async function convertAndSay(terminal: Terminal, emerging: Emerging, settings: EmergentSettings): Promise<ExitCode> {
+  const { target, found, call, diagnostics, sources } = emerging;
+  const out = await placeFor(terminal, emerging);
+  const given = await sampling(terminal, found, call);
+  const { metric, scarce } = given;
+  const { emerged, expected } = await converted(terminal, emerging, { settings, ...given });
+  const files = await written(terminal, emerging, emerged, out);
+  const { report: speed, fault } = await measureSpeed(terminal, found, out, call);
+  const late = [...diagnostics, ...(scarce ? [scarce] : []), ...(fault ? [fault] : [])];
+  printDiagnostics(terminal, call.json ? [] : late, { sources });
+  const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });
+  const shown = nameOf(terminal.cwd, out);
+  await sayBargain(terminal, { report, json: call.json ?? false, out: shown, files, diagnostics: [...notFaster(expected, call.target), ...late], sources });
+  if (call.report !== undefined) await writeReport(terminal, report, call.report);
+  printNext(terminal, `moec run ${quoted(shown)} ${(await writes(found)) ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
+  return exit.done;
+}
+
+/** The folder to write to, which is moec's to replace. */
+async function placeFor(terminal: Terminal, { target, call }: Emerging): Promise<string> {
+  const { writtenBefore } = await import('../run/manifest.ts');
+  const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
+  refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
+  return out;
+}
+
+/** Whether the compiled model continues texts. */
+async function writes({ imported, model }: Found): Promise<boolean> {
+  const { decodes } = await import('../targets/pipeline.ts');
+  return !imported && decodes(model.graph);
+}
+
+/** Warnings where the cost model expects nothing of a conversion. */
+function notFaster(expected: readonly Estimate[], target: string): readonly Diagnostic[] {
+  return expected
+    .filter(({ dense, experts }) => experts > dense)
+    .map(({ tokens, dense, experts }) => {
+      const milliseconds = (value: number): string => String(Number(value.toPrecision(2)));
+      return diagnose('experts-not-faster', { experts: milliseconds(experts), dense: milliseconds(dense), tokens: tokenWords(tokens), target });
+    });
+}
+
+/** What is converted, and what was expected of it before. */
+interface Converted {
+  readonly emerged: Emerged;
+  readonly expected: readonly Estimate[];
+}
+
+async function converted(terminal: Terminal, { found, call, sources }: Emerging, given: Pick<EmergeOptions, 'settings' | 'samples' | 'metric' | 'measured'>): Promise<Converted> {
+  const { emerge } = await import('../run/emerge.ts');
+  const { forecast } = await import('../targets/mixture/forecast.ts');
+  const target = await loweringOf(call.target);
+  let expected: readonly Estimate[] = [];
+  const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
+  const options: EmergeOptions = {
+    ...given,
+    chosen: call.layers ?? { kind: 'all' },
+    ...(call.threads === undefined ? {} : { threads: call.threads }),
+    version: version(),
+    signal: terminal.signal,
+    begin(layers) {
+      expected = forecast(found.model.graph, layers, given.settings, { target, steps: true, written: true });
+      printDiagnostics(terminal, call.json ? [] : notFaster(expected, call.target));
+    },
+    progress: (part, done, total) => bars[part].at(done, total),
+  };
+  const outcome = await emerge(found, options).finally(() => Object.values(bars).forEach((bar) => bar.end()));
+  if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
+  return { emerged: outcome.value, expected };
+}
+
+async function writeReport(terminal: Terminal, report: Report, file: string): Promise<void> {
+  const { reportPage } = await import('../inspect/report-page.ts');
+  writeWhole(resolve(terminal.cwd, file), reportPage(report), file);
+}
+
+/** Writes the compiled folder with the artefact in it, whole or not at all. */
+async function written(terminal: Terminal, emerging: Emerging, emerged: Emerged, out: string): Promise<Bargain['files']> {
+  const { planCompile, writeCompiled } = await import('../run/compile.ts');
+  const { writeArtefact } = await import('../run/artefact.ts');
+  const { emergentSource, nameOfEmergent } = await import('../run/emergent-source.ts');
+  const { target, found, call } = emerging;
+  const name = nameOfTarget(target);
+  const artefact = `${name}.experts.safetensors`;
+  const doc = `${found.model.name} with experts in ${emerged.replacements.length} feed-forward${emerged.replacements.length === 1 ? '' : 's'}, by moec emerge.`;
+  const paths = emerged.replacements.map(({ feedForward }) => feedForward.path);
+  const source = emergentSource(nameOfEmergent(name), doc, originOf(terminal, emerging, out), paths, artefact);
+  const staging = stageFolder(out);
+  const bar = progress(terminal, 'writing weights', call);
+  try {
+    const plan = must(
+      await planCompile(emerged.found, {
+        target: await loweringOf(call.target),
+        whole: false,
+        generate: call.generate ?? false,
+        placing: 'written',
+        version: version(),
+        extras: [
+          { name: `${name}.moe`, write: async (file) => void (await import('node:fs')).writeFileSync(file, source) },
+          { name: artefact, write: async (file) => writeArtefact(file, emerged.stored, version()) },
+        ],
+      }),
+    );
+    const files = must(await writeCompiled(plan, staging.path, { signal: terminal.signal, progress: bar.at }));
+    terminal.signal.throwIfAborted();
+    staging.commit();
+    return files;
+  } finally {
+    bar.end();
+    staging.discard();
+  }
+}
+
+/** What the written source is derived from, by paths relative to where it will stand. */
+function originOf(terminal: Terminal, { target, found: { model, source }, call: { weights } }: Emerging, out: string): Origin {
+  const from = (path: string): string => (relative(out, path).startsWith('.') ? relative(out, path) : `./${relative(out, path)}`);
+  if (target.kind === 'onnx') return { kind: 'onnx', file: from(target.file) };
+  const file = resolve(terminal.cwd, source);
+  const zoo = join(packageFolder(), 'models');
+  const checkpoint = target.kind === 'checkpoint' ? target.folder : weights === undefined ? undefined : resolve(terminal.cwd, weights);
+  return {
+    kind: 'model',
+    name: model.name,
+    from: dirname(file) === zoo ? `zoo/${basename(file, '.moe')}` : from(file).replace(/\.moe$/, ''),
+    ...(checkpoint === undefined ? {} : { weights: from(checkpoint) }),
+  };
+}
