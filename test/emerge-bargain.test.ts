@@ -1,11 +1,12 @@
 /** The bargain of `moec emerge`: what is measured on what, what is kept from call to call, what is expected before, and that the data and the page have it all. */
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emergentSettingsOf } from '../src/model/index.ts';
 import { findFeedForwards } from '../src/passes/feed-forwards.ts';
+import { computedBy } from '../src/run/measured.ts';
 import { forecast } from '../src/targets/mixture/forecast.ts';
 import { must, targetOf, zooModel } from './running.ts';
 import { moec } from './terminal.ts';
@@ -65,6 +66,25 @@ describe('figures of an earlier call', { timeout: 120_000 }, () => {
     const seeded = await emerge([...calibrated, place('text.txt'), '--held-out', place('text.txt'), '--seed', '5'], cache);
     expect(seeded.lines.filter(({ cached }) => cached)).toEqual([]);
     expect(seeded.lines[0]?.value).not.toBe(two.lines[0]?.value);
+  });
+});
+
+describe('what computes a figure', () => {
+  it('is another where a file of the code has other bytes, another name, or is new; what is no code does not count', () => {
+    const code = place('code');
+    mkdirSync(join(code, 'run'), { recursive: true });
+    const put = (name: string, text: string): string => {
+      writeFileSync(join(code, name), text);
+      return computedBy(code);
+    };
+    const first = put('run/one.js', 'export const one = 1;');
+    expect(put('run/one.d.ts', 'export declare const one: 1;')).toBe(first);
+    const changed = put('run/one.js', 'export const one = 2;');
+    const more = put('two.ts', '');
+    renameSync(join(code, 'two.ts'), join(code, 'run/two.ts'));
+    expect(new Set([first, changed, more, computedBy(code), computedBy()]).size).toBe(5);
+    rmSync(join(code, 'run/two.ts'));
+    expect(put('run/one.js', 'export const one = 1;')).toBe(first);
   });
 });
 

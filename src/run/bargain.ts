@@ -10,7 +10,7 @@ import { ort } from '../targets/ort.ts';
 import { classAccuracy, type LabelledText, type MaskedText, maskedAccuracy } from './accuracy.ts';
 import { likelihood, perplexityOf, windowsOf } from './evaluate.ts';
 import type { Found } from './find-model.ts';
-import { type Measured, measuredKey, tensorDigests } from './measured.ts';
+import { computedBy, type Measured, measuredKey, tensorDigests } from './measured.ts';
 import { prepare } from './prepare.ts';
 import { openSession, type Session } from './session.ts';
 
@@ -86,9 +86,10 @@ export async function measureLines(
   // Functions of an imported file stand outside the graph, and so outside its digest.
   const known = found.imported?.functions.length ? undefined : options.measured;
   const digests = tensorDigests(found.checkpoint);
+  const by = known ? computedBy() : '';
   const lines: Line[] = [];
   for (const [name, graph] of graphs) {
-    const key = known && measuredKey(graph, digests, metric.key, version);
+    const key = known && measuredKey(graph, digests, metric.key, by);
     const before = key === undefined ? undefined : known?.get(key);
     if (before !== undefined) {
       lines.push({ name, value: before, cached: true });

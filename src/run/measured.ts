@@ -1,8 +1,11 @@
 /** Figures that were measured before: kept in a folder under the digest of everything they depend on, so that a model is not measured twice on the same tokens. */
 
 import { createHash } from 'node:crypto';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { Graph } from '../graph/graph.ts';
 import type { Source } from '../graph/source.ts';
 import { printGraph } from '../graph/text.ts';
@@ -59,10 +62,26 @@ export function tensorDigests(checkpoint: Checkpoint | undefined): (name: string
 /** Bytes that are read at once. */
 const piece = 1 << 24;
 
-/** SHA-256 of a graph with the numbers of its weights, of what is measured of it, and of the version that measures. */
-export function measuredKey(graph: Graph, digest: (tensor: string) => string, what: string, version: string): string {
+/** SHA-256 of what computes a figure: the code in a folder, moec's own where left out, the version of onnxruntime and the processor. */
+export function computedBy(folder = fileURLToPath(new URL('..', import.meta.url))): string {
+  const hash = createHash('sha256').update(JSON.stringify([runtimeVersion(), process.arch, cpus()[0]?.model ?? '']));
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.(js|ts)$/.test(name) && !name.endsWith('.d.ts'));
+  for (const name of files.sort()) {
+    const text = readFileSync(join(folder, name));
+    hash.update(`${JSON.stringify(name)} ${text.length}\n`).update(text);
+  }
+  return hash.digest('hex');
+}
+
+function runtimeVersion(): string {
+  const stated: unknown = createRequire(import.meta.url)('onnxruntime-node/package.json');
+  return isObject(stated) ? String(stated['version']) : '';
+}
+
+/** SHA-256 of a graph with the numbers of its weights, of what is measured of it, and of what computes it. */
+export function measuredKey(graph: Graph, digest: (tensor: string) => string, what: string, by: string): string {
   const hash = createHash('sha256')
-    .update(JSON.stringify([version, what]))
+    .update(JSON.stringify([by, what]))
     .update(printGraph(graph));
   const tensors = new Set(graph.weights.flatMap(({ source }) => tensorsOf(source)));
   for (const name of [...tensors].sort()) hash.update(`${JSON.stringify(name)} ${digest(name)}\n`);
