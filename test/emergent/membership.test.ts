@@ -3,7 +3,7 @@
 import { afterAll, expect, test } from 'vitest';
 import { Bug } from '../../src/diagnostics/bug.ts';
 import { matrix } from '../../src/passes/emergent/matrix.ts';
-import { fitMembership } from '../../src/passes/emergent/membership.ts';
+import { fitMembership, membershipBasis } from '../../src/passes/emergent/membership.ts';
 import { picksOf } from '../../src/passes/emergent/picking.ts';
 import { graphCompute } from '../../src/run/graph-compute.ts';
 import { randomNumbers } from '../../src/weights/random.ts';
@@ -23,7 +23,7 @@ test('losses that follow the features are picked again by the scores, nine times
     Float32Array.from(randomNumbers('features', 1, 1, 0, tokens * p), (x) => x + 3),
   );
   const losses = matrix(tokens, e, features.data.map(Math.exp));
-  const { weights, intercept } = await fitMembership(features, losses, { picking: { kind: 'top', k: 2 }, penalty: 1e-2, steps: 40 }, compute);
+  const { weights, intercept } = await fitMembership(await membershipBasis(features, 1e-2, compute), losses, { picking: { kind: 'top', k: 2 }, steps: 40 }, compute);
   const scores = await compute.product(features, weights);
   const found = picksOf(
     matrix(
@@ -40,11 +40,11 @@ test('losses that follow the features are picked again by the scores, nine times
 
 test('where nothing is to choose the scores are equal; no tokens are a fault', async () => {
   const even = await fitMembership(
-    matrix(5, 2, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 0)),
+    await membershipBasis(matrix(5, 2, Float32Array.of(1, 2, 3, 4, 5, 6, 7, 8, 9, 0)), 1e-2, compute),
     matrix(5, 3, new Float32Array(15).fill(1)),
-    { picking: { kind: 'top', k: 1 }, penalty: 1e-2, steps: 5 },
+    { picking: { kind: 'top', k: 1 }, steps: 5 },
     compute,
   );
   expect([...even.weights.data, ...even.intercept]).toEqual(new Array<number>(9).fill(0));
-  await expect(fitMembership(matrix(0, 2), matrix(0, 3), { picking: { kind: 'top', k: 1 }, penalty: 1e-2, steps: 5 }, compute)).rejects.toThrow(Bug);
+  await expect(membershipBasis(matrix(0, 2), 1e-2, compute)).rejects.toThrow(Bug);
 });

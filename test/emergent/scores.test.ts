@@ -58,7 +58,7 @@ test('shared neurons enter no score', async () => {
   ]);
   near(outputMass(h, squaredNorms(down).map(Math.sqrt), grouping).data, [8, 2, 1, 4], 6);
   const x = of([[2], [-1]]);
-  near((await lossesWithout(x, h, down, grouping, undefined, compute)).data, [Math.hypot(6, 4), 2, 1, 4], 5);
+  near((await lossesWithout([x], [h], down, grouping, undefined, compute)).data, [Math.hypot(6, 4), 2, 1, 4], 5);
   const repair = {
     means: of([
       [1, 1],
@@ -73,7 +73,7 @@ test('shared neurons enter no score', async () => {
     ]),
   };
   // Outputs [6, 4], [0, -2], [-1, 0], [0, 4]; stand-ins [2, 1], [0, -3], [0.5, 1], [0, -6].
-  near((await lossesWithout(x, h, down, grouping, repair, compute)).data, [5, 1, Math.hypot(1.5, 1), 10], 5);
+  near((await lossesWithout([x], [h], down, grouping, repair, compute)).data, [5, 1, Math.hypot(1.5, 1), 10], 5);
 });
 
 test('controls have equal experts; contiguous in order, random by its seed', () => {

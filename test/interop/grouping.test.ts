@@ -12,7 +12,7 @@ import { random } from '../../src/passes/emergent/controls.ts';
 import { draws, shuffled } from '../../src/passes/emergent/draws.ts';
 import { groupingOf } from '../../src/passes/emergent/grouping.ts';
 import { type Matrix, matrix, rowsNormalised, transposed } from '../../src/passes/emergent/matrix.ts';
-import { fitMembership } from '../../src/passes/emergent/membership.ts';
+import { fitMembership, membershipBasis } from '../../src/passes/emergent/membership.ts';
 import { addProfile, cosineHidden, rates } from '../../src/passes/emergent/profile.ts';
 import { lowRankRepair } from '../../src/passes/emergent/repair.ts';
 import { addMoments, fitRidge, type Moments } from '../../src/passes/emergent/ridge.ts';
@@ -132,7 +132,7 @@ test.each([1e-2, 1e-3])('membership at penalty %d: 40 steps come within 1 percen
     numbers('losses', 500, 8).data.map((one, i) => Math.abs(one + 2 * (features.data[Math.floor(i / 8) * 30 + (i % 8)] ?? 0) - 2 * (i % 3))),
   );
   const options = { picks: 3, penalty };
-  const { weights, intercept } = await fitMembership(features, losses, { picking: { kind: 'top', k: options.picks }, penalty, steps: 40 }, graphs);
+  const { weights, intercept } = await fitMembership(await membershipBasis(features, penalty, graphs), losses, { picking: { kind: 'top', k: options.picks }, steps: 40 }, graphs);
   const found = ask<{ start: number; theirs: number; ours: number }>('membership', { features, losses, weights, intercept: matrix(1, 8, intercept) }, options);
   expect(found.theirs).toBeLessThan(0.8 * found.start);
   expect(found.ours).toBeGreaterThan(found.theirs * (1 - 1e-6));

@@ -71,6 +71,22 @@ export function solveUpper(l: Float64Array, n: number, b: Float64Array, m: numbe
   }
 }
 
+/** L⁻¹ for a lower triangular L [n, n], of which the upper triangle is not read; that of the inverse is 0. n³ / 6 multiply-adds. */
+export function invertLower(l: Float64Array, n: number): Float64Array {
+  const inverse = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const own = i * n;
+    for (let p = 0; p < i; p++) {
+      const by = l[own + p] as number;
+      for (let j = 0; j <= p; j++) inverse[own + j] = (inverse[own + j] as number) - by * (inverse[p * n + j] as number);
+    }
+    inverse[own + i] = 1;
+    const by = 1 / (l[own + i] as number);
+    for (let j = 0; j <= i; j++) inverse[own + j] = (inverse[own + j] as number) * by;
+  }
+  return inverse;
+}
+
 function addRow(b: Float64Array, m: number, to: number, from: number, by: number): void {
   const [at, source] = [to * m, from * m];
   for (let j = 0; j < m; j++) b[at + j] = (b[at + j] as number) + by * (b[source + j] as number);

@@ -70,6 +70,13 @@ export function squaredNorms(of: Matrix): Float64Array {
   });
 }
 
+/** Means of the columns, in f64. */
+export function columnMeans({ rows, columns, data }: Matrix): Float64Array {
+  const sums = new Float64Array(columns);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++) sums[j] = (sums[j] as number) + (data[at++] as number);
+  return sums.map((sum) => sum / rows);
+}
+
 /** Every row divided by its length; a row of zeros stays one. */
 export function rowsNormalised(of: Matrix): Matrix {
   const norms = squaredNorms(of);

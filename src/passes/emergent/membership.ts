@@ -2,121 +2,149 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import { graphBuilder } from '../../graph/builder.ts';
-import type { Compute } from '../../graph/compute.ts';
-import { type Graph, type Value, value, type Weight } from '../../graph/graph.ts';
-import { type NdArray, ndArray } from '../../graph/nd-array.ts';
+import type { Compute, Numbers } from '../../graph/compute.ts';
+import { symbol } from '../../graph/dim.ts';
+import { type Graph, type Value, value } from '../../graph/graph.ts';
+import { scalar } from '../../graph/nd-array.ts';
 import { tensor } from '../../graph/type.ts';
 import { sigmoid } from '../../ops/activations.ts';
-import { mul, sub } from '../../ops/elementwise.ts';
+import { add, mul, sub } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { transpose } from '../../ops/shape.ts';
-import { solveFactorised } from './cholesky.ts';
-import { literal } from './hidden.ts';
-import { type Matrix, matrix, row } from './matrix.ts';
+import { invertLower } from './cholesky.ts';
+import { columnMeans, type Matrix, matrix, row, transposed } from './matrix.ts';
 import { type Picking, picksOf, thresholdOf } from './picking.ts';
-import { addMoments, centred, type Fit, penalised } from './ridge.ts';
+import { type Fit, penalised } from './ridge.ts';
 
 /** How membership is fitted. */
 export interface MembershipOptions {
   /** Which of the losses are to be picked. */
   readonly picking: Picking;
-  /** λ, as a multiple of the mean variance of the features. */
-  readonly penalty: number;
   readonly steps: number;
 }
 
 /** Costs above so many times their mean count no more than that. */
 const mostCost = 4;
 
-/** What each token wants of each expert, [T, E]. */
-interface Wanted {
-  /** 1 for the experts to pick. */
-  readonly picked: NdArray;
-  /** What it costs to be wrong, 1 on average where none is cut off. */
-  readonly costs: NdArray;
+/** Features as fits to membership read them: the same for all fits to the same tokens. */
+export interface MembershipBasis {
+  /** Features less their means, and a column of ones for the bias: [T, P + 1]. */
+  readonly features: Matrix;
+  /** [P] */
+  readonly means: Float64Array;
+  /** L⁻¹ of L·Lᵀ, which bounds the curvature where costs stay below half of the most: [P + 1, P + 1]. */
+  readonly inverse: Matrix;
+  /** λ / 4, which draws every weight to 0. */
+  readonly ridge: number;
+}
+
+/** The basis of features [T, P]; `penalty` is λ, as a multiple of their mean variance. One product [P + 1, T] · [T, P + 1], and P³ / 3 multiply-adds. */
+export async function membershipBasis(features: Matrix, penalty: number, compute: Compute): Promise<MembershipBasis> {
+  const { rows: t, columns: p } = features;
+  if (t === 0) throw new Bug('a fit without tokens');
+  const means = columnMeans(features);
+  const centred = withOnes(features, means);
+  const { data: products } = await compute.product(transposed(centred), centred);
+  const bound = new Float64Array(p * p);
+  for (let i = 0; i < p; i++) for (let j = 0; j < p; j++) bound[i * p + j] = ((products[i * (p + 1) + j] as number) / t) * (mostCost / 8);
+  const ridge = (meanDiagonal(bound, p) * penalty * 2) / mostCost;
+  const inverse = invertLower(penalised(bound, p, (penalty * 2) / mostCost), p);
+  const wider = matrix(p + 1, p + 1);
+  for (let i = 0; i < p; i++) wider.data.set(inverse.subarray(i * p, (i + 1) * p), i * (p + 1));
+  wider.data[wider.data.length - 1] = 1 / Math.sqrt(mostCost / 8);
+  return { features: centred, means, inverse: wider, ridge };
 }
 
 /**
  * Logistic regression from features [T, P] to whether a token's loss [T, E] without an expert is to be picked: is among its k largest, or above
  * the threshold. The cost of an error is how far loss² lies from the middle between the k-th and the next loss², or from the threshold, so that experts that matter little either way weigh
  * little: minimises the mean of cost · log-loss + λ / 8 · ‖W‖². Accelerated gradient steps (Nesterov 1983), preconditioned by the
- * covariance of the features, which bounds the curvature where costs stay below half of the most. Two products [T, P] a step.
+ * covariance of the features, all in one run in f32. Two products [T, P + 1] · [P + 1, E] a step.
  */
-export async function fitMembership(features: Matrix, losses: Matrix, { picking, penalty, steps }: MembershipOptions, compute: Compute): Promise<Fit> {
-  const [t, p, e] = [features.rows, features.columns, losses.columns];
-  if (losses.rows !== t || t === 0) throw new Bug('features and losses do not fit together');
-  const { featureMeans, gram } = centred(await addMoments(undefined, features, losses, compute));
-  const ridge = (penalty * meanDiagonal(gram, p)) / 4;
-  const l = penalised(
-    gram.map((one) => (one * mostCost) / 8),
-    p,
-    (penalty * 2) / mostCost,
-  );
-  const pull = pullGraph(withOnes(features, featureMeans), wantedOf(losses, picking));
+export async function fitMembership({ features, means, inverse, ridge }: MembershipBasis, losses: Matrix, { picking, steps }: MembershipOptions, compute: Compute): Promise<Fit> {
+  const [p, e] = [means.length, losses.columns];
+  if (losses.rows !== features.rows) throw new Bug('features and losses do not fit together');
+  const { picked, costs } = wantedOf(losses, picking);
+  const decay = matrix(p + 1, 1, new Float32Array(p + 1).fill(ridge, 0, p));
+  const given = { features, picked, costs, inverse, decay, start: matrix(p + 1, e) };
+  const { weights } = await compute.run(stepsGraph(steps), Object.fromEntries(Object.entries(given).map(([name, one]) => [name, numbersOf(one)])));
+  if (!weights) throw new Bug('a fit without weights');
+  const found = Float32Array.from(weights.data);
   // The last row is the bias.
-  let weights = new Float64Array((p + 1) * e);
-  let ahead = weights;
+  const intercept = Float64Array.from(found.subarray(p * e));
+  for (let i = 0; i < p; i++) for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (means[i] as number) * (found[i * e + j] as number);
+  return { weights: matrix(p, e, found.slice(0, p * e)), intercept: new Float32Array(intercept) };
+}
+
+const numbersOf = ({ rows, columns, data }: Matrix): Numbers => ({ dtype: 'f32', dims: [rows, columns], data });
+
+/** [features − means | 1] */
+function withOnes({ rows, columns, data }: Matrix, means: Float64Array): Matrix {
+  const all = matrix(rows, columns + 1);
+  for (let i = 0, at = 0; i < rows; i++) {
+    for (let j = 0; j < columns; j++) all.data[at++] = (data[i * columns + j] as number) - (means[j] as number);
+    all.data[at++] = 1;
+  }
+  return all;
+}
+
+/** Graphs of so many steps, made once, so that all fits share a session. */
+const graphs = new Map<number, Graph>();
+
+/** From the weights at the start to those after some steps, [P + 1, E]. A step adds L⁻ᵀL⁻¹ · (featuresᵀ · (costs ⊙ (picked − σ(features · weights))) − decay ⊙ weights). */
+function stepsGraph(steps: number): Graph {
+  const known = graphs.get(steps);
+  if (known) return known;
+  const build = graphBuilder();
+  const input = (name: string, ...sizes: readonly (string | number)[]): Value =>
+    value(
+      name,
+      tensor(
+        'f32',
+        sizes.map((size) => (typeof size === 'string' ? symbol(size) : size)),
+      ),
+    );
+  const [features, picked, costs] = [input('features', 'T', 'P'), input('picked', 'T', 'E'), input('costs', 'T', 'E')];
+  const [inverse, decay, start] = [input('inverse', 'P', 'P'), input('decay', 'P', 1), input('start', 'P', 'E')];
+  const turned = build.one(transpose, [features], {}, 'turned');
+  const back = build.one(transpose, [inverse], {}, 'back');
+  let [weights, ahead] = [start, start];
   for (let step = 0; step < steps; step++) {
-    const { gradient } = await compute.run(pull, { weights: ndArray([p + 1, e], ahead) });
-    if (!gradient) throw new Bug('a step without a gradient');
-    const move = new Float64Array(gradient.data).map((one, i) => one / t - (i < p * e ? ridge * (ahead[i] as number) : 0));
-    solveFactorised(l, p, move.subarray(0, p * e), e);
-    for (let i = p * e; i < move.length; i++) move[i] = (move[i] as number) / (mostCost / 8);
-    const next = ahead.map((one, i) => one + (move[i] as number));
-    const [last, momentum] = [weights, step / (step + 3)];
-    ahead = next.map((one, i) => one + momentum * (one - (last[i] as number)));
+    const guess = build.one(sigmoid, [build.one(matmul, [features, ahead])]);
+    const pull = build.one(matmul, [turned, build.one(mul, [costs, build.one(sub, [picked, guess])])]);
+    const bent = build.one(matmul, [inverse, build.one(sub, [pull, build.one(mul, [decay, ahead])])]);
+    const next = build.one(add, [ahead, build.one(matmul, [back, bent])]);
+    const momentum = build.constant(scalar(step / (step + 3)));
+    ahead = build.one(add, [next, build.one(mul, [momentum, build.one(sub, [next, weights])])]);
     weights = next;
   }
-  await compute.release(pull);
-  const intercept = weights.slice(p * e);
-  for (let i = 0; i < p; i++) for (let j = 0; j < e; j++) intercept[j] = (intercept[j] as number) - (featureMeans[i] as number) * (weights[i * e + j] as number);
-  return { weights: matrix(p, e, Float32Array.from(weights.subarray(0, p * e))), intercept: new Float32Array(intercept) };
+  const graph = build.finish({
+    name: 'membership',
+    inputs: [features, picked, costs, inverse, decay, start],
+    outputs: [{ name: 'weights', value: weights }],
+    weights: [],
+  });
+  graphs.set(steps, graph);
+  return graph;
 }
 
-/** Features less their means, and a column of ones: [T, P + 1]. */
-function withOnes(features: Matrix, means: Float64Array): NdArray {
-  const { rows: t, columns: p } = features;
-  const all = new Float64Array(t * (p + 1)).fill(1);
-  for (let i = 0; i < t; i++) for (let j = 0; j < p; j++) all[i * (p + 1) + j] = (features.data[i * p + j] as number) - (means[j] as number);
-  return ndArray([t, p + 1], all);
-}
-
-/** weights [P + 1, E] → φᵀ·(costs ⊙ (picked − σ(φ·weights))), which pulls them to less loss: [P + 1, E]. The features lie in the graph, so that no step copies them. */
-function pullGraph(phi: NdArray, { picked, costs }: Wanted): Graph {
-  const build = graphBuilder();
-  const declared: Weight[] = [];
-  const declare = (name: string, array: NdArray): Value => {
-    const held = value(name, tensor('f32', array.dims));
-    declared.push({ value: held, path: name, source: literal(array), storage: 'constant' });
-    return held;
-  };
-  const features = declare('features', phi);
-  const weights = value('weights', tensor('f32', [phi.dims[1] ?? 0, picked.dims[1] ?? 0]));
-  const guess = build.one(sigmoid, [build.one(matmul, [features, weights], {}, 'scores')], {}, 'guess');
-  const wrong = build.one(mul, [declare('costs', costs), build.one(sub, [declare('picked', picked), guess], {}, 'wrong')], {}, 'pull');
-  const gradient = build.one(matmul, [build.one(transpose, [features], {}, 'turned'), wrong], {}, 'gradient');
-  return build.finish({ name: 'membership', inputs: [weights], outputs: [{ name: 'gradient', value: gradient }], weights: declared });
-}
-
-function wantedOf(losses: Matrix, picking: Picking): Wanted {
-  const dims = [losses.rows, losses.columns];
-  const costs = new Float64Array(losses.data.length);
+/** What each token wants of each expert: 1 for the experts to pick, and the share of its cost in a mean over the tokens. [T, E] */
+function wantedOf(losses: Matrix, picking: Picking): { readonly picked: Matrix; readonly costs: Matrix } {
+  const costs = matrix(losses.rows, losses.columns);
   const middles = middlesOf(losses, picking);
-  for (let t = 0; t < losses.rows; t++) {
+  let sum = 0;
+  for (let t = 0, at = 0; t < losses.rows; t++) {
     const middle = middles(t);
-    row(losses, t).forEach((loss, j) => {
-      costs[t * losses.columns + j] = Math.abs(loss ** 2 - middle ** 2);
-    });
+    for (let j = 0; j < losses.columns; j++, at++) {
+      const cost = Math.abs((losses.data[at] as number) ** 2 - middle ** 2);
+      costs.data[at] = cost;
+      sum += cost;
+    }
   }
-  const mean = costs.reduce((sum, one) => sum + one, 0) / costs.length;
+  const mean = sum / costs.data.length;
   // Where every expert is missed alike there is nothing to choose, and all costs are 0.
-  return {
-    picked: ndArray(dims, Float64Array.from(picksOf(losses, picking).data)),
-    costs: ndArray(
-      dims,
-      costs.map((one) => (mean > 0 ? Math.min(mostCost, one / mean) : 0)),
-    ),
-  };
+  for (let at = 0; at < costs.data.length; at++) costs.data[at] = mean > 0 ? Math.min(mostCost, (costs.data[at] as number) / mean) / losses.rows : 0;
+  return { picked: picksOf(losses, picking), costs };
 }
 
 /** The loss between those of a token that are to be picked and the others. */

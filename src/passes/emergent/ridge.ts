@@ -3,7 +3,7 @@
 import { Bug } from '../../diagnostics/bug.ts';
 import type { Compute } from '../../graph/compute.ts';
 import { factorise, solveFactorised } from './cholesky.ts';
-import { type Matrix, matrix, row, transposed } from './matrix.ts';
+import { columnMeans, type Matrix, matrix, row, transposed } from './matrix.ts';
 
 /** What batches of features Φ [T, P] and targets M [T, E] have added up to, in f64. */
 export interface Moments {
@@ -110,13 +110,4 @@ function leftColumns(of: Matrix, columns: number): Matrix {
   const left = matrix(of.rows, columns);
   for (let i = 0; i < of.rows; i++) left.data.set(row(of, i).subarray(0, columns), i * columns);
   return left;
-}
-
-function columnMeans(of: Matrix): Float64Array {
-  const means = new Float64Array(of.columns);
-  for (let i = 0; i < of.rows; i++) {
-    const line = row(of, i);
-    for (let j = 0; j < of.columns; j++) means[j] = (means[j] as number) + (line[j] as number) / of.rows;
-  }
-  return means;
 }

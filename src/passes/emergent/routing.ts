@@ -10,7 +10,7 @@ import { type Grouping, permutationOf } from './grouping.ts';
 import type { Layer } from './layer.ts';
 import { lossesWithout } from './losses.ts';
 import { below, type Matrix, matrix, pickRows, rowsNormalised, transposed } from './matrix.ts';
-import { fitMembership } from './membership.ts';
+import { fitMembership, type MembershipBasis, membershipBasis } from './membership.ts';
 import { type Picking, pickingOf } from './picking.ts';
 import type { Repair } from './repair.ts';
 import { addMoments, type Fit, fitRidge, type Moments } from './ridge.ts';
@@ -80,19 +80,33 @@ async function fitted(layer: Layer, grouping: Grouping, repair: Repair | undefin
     if (picking.kind === 'top' && picking.k >= grouping.experts)
       return { weights: matrix(layer.keys.columns + score.features, grouping.experts), intercept: new Float32Array(grouping.experts) };
     const every = Math.ceil(layer.inputs.reduce((sum, { rows }) => sum + rows, 0) / membershipTokens);
-    const some = (parts: readonly Matrix[]): Matrix =>
-      below(
-        parts.map((part) =>
-          pickRows(
-            part,
-            Int32Array.from({ length: Math.ceil(part.rows / every) }, (_, t) => t * every),
-          ),
-        ),
-      );
-    const [x, h] = [some(layer.inputs), some(layer.hidden)];
-    const losses = await lossesWithout(x, h, layer.values, grouping, repair, compute);
-    return fitMembership(await featuresOf(x, directions, compute), losses, { picking, penalty: score.penalty, steps }, compute);
+    const losses = await lossesWithout(layer.inputs, layer.hidden, layer.values, grouping, repair, compute, every);
+    return fitMembership(await basisOf(layer, { directions, every, score, seed }, compute), losses, { picking, steps }, compute);
   }
+}
+
+/** The basis of the last fit to some inputs, and what it was of. Fits with other groups or picks share it; it goes when the inputs do. */
+const bases = new WeakMap<Layer['inputs'], { readonly of: string; readonly basis: Promise<MembershipBasis> }>();
+
+interface BasisOptions extends Pick<Fitting, 'score' | 'seed'> {
+  readonly directions: NdArray | undefined;
+  /** Which rows of a batch count. */
+  readonly every: number;
+}
+
+function basisOf({ inputs }: Layer, { directions, every, score: { features, penalty }, seed }: BasisOptions, compute: Compute): Promise<MembershipBasis> {
+  const of = [features, seed, penalty, every].join();
+  const known = bases.get(inputs);
+  if (known?.of === of) return known.basis;
+  const some = inputs.map((batch) =>
+    pickRows(
+      batch,
+      Int32Array.from({ length: Math.ceil(batch.rows / every) }, (_, t) => t * every),
+    ),
+  );
+  const basis = featuresOf(below(some), directions, compute).then((found) => membershipBasis(found, penalty, compute));
+  bases.set(inputs, { of, basis });
+  return basis;
 }
 
 interface Fitting extends Pick<EmergentSettings, 'seed'> {
