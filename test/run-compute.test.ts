@@ -40,6 +40,17 @@ describe('Compute on onnxruntime', () => {
     expect(await compute.product(a, b)).toEqual({ rows: 2, columns: 1, data: Float32Array.of(58, 139) });
   });
 
+  it('runs one graph after another in the worker of the one before, beside a graph that stays', async () => {
+    const feeds = { x: ndArray([1, 3], wave(3, 1.7)), w: ndArray([3, 4], wave(12, 0.9)) };
+    const first = await compute.run(graph, feeds);
+    for (let i = 0; i < 3; i++) {
+      const again = { ...graph };
+      expect(await compute.run(again, feeds)).toEqual(first);
+      await compute.release(again);
+    }
+    expect(await compute.run(graph, feeds)).toEqual(first);
+  });
+
   it('takes what does not run for a fault of the pass', async () => {
     await expect(compute.run(graph, {})).rejects.toThrow(Bug);
   });

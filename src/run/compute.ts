@@ -1,5 +1,6 @@
 /** `Compute` on onnxruntime: what passes that calibrate or cluster are handed to run graphs with. */
 
+import type { Worker } from 'node:worker_threads';
 import { Bug } from '../diagnostics/bug.ts';
 import { graphBuilder } from '../graph/builder.ts';
 import type { Compute, Matrix, Numbers } from '../graph/compute.ts';
@@ -28,9 +29,11 @@ export interface SessionCompute extends Compute {
 /** Runs graphs in sessions that stay open until it is closed. What a graph cannot do is a `Bug` of the pass that made it. */
 export function sessionCompute({ toModel, dataFolder = '.', ...options }: ComputeOptions): SessionCompute {
   const sessions = new Map<Graph, Promise<Session>>();
+  // A worker takes longer to start than most graphs to load.
+  const spare: Worker[] = [];
 
   const open = async (graph: Graph): Promise<Session> => {
-    const opened = await openSession({ model: { kind: 'bytes', bytes: await toModel(graph), dataFolder }, form: 'whole', tokenizer: undefined, stop: [] }, options);
+    const opened = await openSession({ model: { kind: 'bytes', bytes: await toModel(graph), dataFolder }, form: 'whole', tokenizer: undefined, stop: [] }, { ...options, spare });
     if (!opened.ok) throw new Bug(`${graph.name} does not load`, opened.diagnostics.map(({ message }) => message).join('\n'));
     return opened.value;
   };
@@ -63,6 +66,7 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
       const opened = await Promise.allSettled(sessions.values());
       sessions.clear();
       await Promise.all(opened.map((one) => one.status === 'fulfilled' && one.value.close()));
+      await Promise.all(spare.splice(0).map((worker) => worker.terminate()));
     },
   };
 }

@@ -9,7 +9,7 @@ import type { Port, Tensor } from './tensor.ts';
 /** Tensors by the names of inputs or results. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
-/** What a worker is started with. */
+/** What a worker loads. */
 export interface Opening {
   readonly model: ModelPlace;
   readonly form: Form;
@@ -47,10 +47,13 @@ export interface Timing {
 
 /** What the main thread says. */
 export type Request =
+  /** Loads a model, where none is loaded. */
+  | { readonly kind: 'open'; readonly opening: Opening }
   | { readonly kind: 'run'; readonly id: number; readonly feeds: Tensors; readonly wanted?: readonly string[] }
   | { readonly kind: 'decode'; readonly id: number; readonly plan: DecodePlan }
   /** The text of a row is complete; where all rows are, decoding ends. */
   | { readonly kind: 'finish'; readonly id: number; readonly row: number }
+  /** Frees the model. The worker can load another one then. */
   | { readonly kind: 'close' };
 
 /** What the worker says. */

@@ -15,6 +15,8 @@ export interface SessionOptions {
   readonly provider?: Provider;
   /** Threads of one op; onnxruntime's own choice where left out. */
   readonly threads?: number;
+  /** Workers without a model: one of them is taken, and comes back when the session closes. A worker of its own is started where there is none. */
+  readonly spare?: Worker[];
 }
 
 /** A continuation that is being written. */
@@ -43,10 +45,11 @@ interface Waiting {
   readonly settle: (outcome: Outcome<Reply>) => void;
 }
 
-/** Loads a model in a worker of its own. */
-export async function openSession(executable: Executable, { provider = 'cpu', threads }: SessionOptions = {}): Promise<Outcome<Session>> {
+/** Loads a model in a worker. */
+export async function openSession(executable: Executable, { provider = 'cpu', threads, spare }: SessionOptions = {}): Promise<Outcome<Session>> {
   const { model, form, device } = executable;
-  const worker = startWorker({ model, form, provider, ...(device && provider !== 'cpu' ? { device } : {}), ...(threads === undefined ? {} : { threads }) });
+  const opening: Opening = { model, form, provider, ...(device && provider !== 'cpu' ? { device } : {}), ...(threads === undefined ? {} : { threads }) };
+  const worker = spare?.pop() ?? startWorker();
   const waiting = new Map<number, Waiting>();
   let lost: readonly Diagnostic[] | undefined;
   let closed: Promise<void> | undefined;
@@ -65,6 +68,8 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     });
     worker.on('error', (error) => lose(reasonOf(error)));
     worker.on('exit', () => lose('the worker has stopped'));
+    worker.ref();
+    worker.postMessage({ kind: 'open', opening } satisfies Request);
   });
 
   function deliver(reply: Extract<Reply, { readonly id: number }>): void {
@@ -95,7 +100,12 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
   }
   const end = async (): Promise<void> => {
     if (!lost) await released(worker);
-    await worker.terminate();
+    if (!spare || lost) await worker.terminate();
+    else {
+      for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
+      worker.unref();
+      spare.push(worker);
+    }
   };
   worker.unref();
   return {
@@ -141,10 +151,10 @@ function released(worker: Worker): Promise<void> {
 }
 
 /** Starts the worker from the built file, or from the source where moec itself runs from source. */
-function startWorker(opening: Opening): Worker {
+function startWorker(): Worker {
   // onnxruntime on Linux reports its use to its makers, and leaves files in the temporary folder, unless the process says no; a worker's own environment does not reach it.
   process.env['ORT_DISABLE_TELEMETRY'] ??= '1';
-  const options = { workerData: opening, execArgv: [], stdout: false, stderr: false };
+  const options = { execArgv: [], stdout: false, stderr: false };
   if (!import.meta.url.endsWith('.ts')) return new Worker(new URL('./worker.js', import.meta.url), options);
   bundled ??= bundle();
   return new Worker(bundled, { ...options, eval: true });

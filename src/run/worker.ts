@@ -1,6 +1,6 @@
 /** The thread that a session lives in, so that a running model does not stop the event loop. The only importer of onnxruntime-node. */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } from 'onnxruntime-node';
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
@@ -135,7 +135,13 @@ function tell(reply: Reply, transfer: ArrayBuffer[] = []): void {
 const complete = new Map<number, Set<number>>();
 let closing = false;
 
-async function serve(engine: Engine, kept: ReadonlySet<string>, form: Opening['form'], request: Extract<Request, { readonly kind: 'run' | 'decode' }>): Promise<void> {
+/** The model, and how it was opened. */
+interface Loaded extends Opened {
+  readonly engine: Engine;
+  readonly form: Opening['form'];
+}
+
+async function serve({ engine, kept, form }: Loaded, request: Extract<Request, { readonly kind: 'run' | 'decode' }>): Promise<void> {
   const { id } = request;
   try {
     if (request.kind === 'run') {
@@ -158,27 +164,40 @@ async function serve(engine: Engine, kept: ReadonlySet<string>, form: Opening['f
   }
 }
 
-async function main(opening: Opening): Promise<void> {
-  env.logLevel = 'fatal';
+/** Loads a model and says so, or why that cannot be. */
+async function load(opening: Opening): Promise<Loaded | undefined> {
   const missing = absent(opening);
-  if (missing) return tell({ kind: 'unopened', diagnostics: [missing] });
-  let opened: Opened;
+  if (missing) return void tell({ kind: 'unopened', diagnostics: [missing] });
   try {
-    opened = await open(opening);
+    const opened = await open(opening);
+    const engine = engineOf(opened.session);
+    tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs, diagnostics: opened.diagnostics });
+    return { ...opened, engine, form: opening.form };
   } catch (error) {
-    return tell({ kind: 'unopened', diagnostics: [cannotLoad(error, opening.provider)] });
+    return void tell({ kind: 'unopened', diagnostics: [cannotLoad(error, opening.provider)] });
   }
-  const { session, kept, diagnostics } = opened;
-  const engine = engineOf(session);
-  let queue: Promise<void> = Promise.resolve();
-  port?.on('message', (request: Request) => {
-    if (request.kind === 'finish') complete.get(request.id)?.add(request.row);
-    else if (request.kind === 'close') {
-      closing = true;
-      queue = queue.then(() => session.release()).then(() => tell({ kind: 'closed' }));
-    } else queue = queue.then(() => serve(engine, kept, opening.form, request));
-  });
-  tell({ kind: 'opened', inputs: engine.inputs, outputs: engine.outputs, diagnostics });
 }
 
-void main(workerData as Opening);
+let loaded: Loaded | undefined;
+
+async function answer(request: Exclude<Request, { readonly kind: 'finish' }>): Promise<void> {
+  if (request.kind === 'open') {
+    closing = false;
+    loaded = await load(request.opening);
+  } else if (request.kind === 'close') {
+    await loaded?.session.release();
+    loaded = undefined;
+    tell({ kind: 'closed' });
+  } else if (loaded) await serve(loaded, request);
+}
+
+env.logLevel = 'fatal';
+let queue: Promise<void> = Promise.resolve();
+port.on('message', (request: Request) => {
+  if (request.kind === 'finish') {
+    complete.get(request.id)?.add(request.row);
+    return;
+  }
+  if (request.kind === 'close') closing = true;
+  queue = queue.then(() => answer(request));
+});
