@@ -51,13 +51,14 @@ function convertedAt(node: Node, around: Around): Converted | undefined {
   const [mixed] = node.outputs;
   if (node.op.name !== 'mixture' || !expert || !mixed) return undefined;
   const given = (node.attrs['names'] as readonly string[]).length;
-  const lifted = expert.inputs.slice(given).map((inside, i) => [inside, around.weightOf.get(present(node.inputs[given + i]))] as const);
+  const means = meansOf(expert);
+  const lifted = expert.inputs.slice(given).flatMap((inside, i) => (inside === means ? [] : [[inside, around.weightOf.get(present(node.inputs[given + i]))] as const]));
   const dense = lifted.flatMap(([inside, weight]) => {
     const source = weight && unpicked(weight.source);
     return source && weight ? [[inside, { weight, ...source }] as const] : [];
   });
   if (dense.length === 0 || dense.length < lifted.length) return undefined;
-  const { result, shared } = wholeOf(mixed, given > 1 ? node.inputs[1] : undefined, around);
+  const { result, shared } = wholeOf(mixed, { reads: given > 1 ? node.inputs[1] : undefined, means: means !== undefined }, around);
   const all = dense.every(([, { order, rows }]) => coversAll([...order, ...shared], rows));
   return all ? { node, result, dense: new Map(dense) } : undefined;
 }
@@ -88,39 +89,67 @@ function coversAll(order: readonly number[], rows: number): boolean {
   return real.length === rows && new Set(real).size === rows;
 }
 
+/** The vector of an expert's own that is added to its last product: the mean that stands in for it, taken back. */
+function meansOf({ inputs, nodes, outputs }: Graph): Value | undefined {
+  const last = nodes.find((node) => node.outputs[0] === outputs[0]?.value);
+  return last?.op.name === 'add' ? last.inputs.find((one) => one && inputs.includes(one)) : undefined;
+}
+
+/** What stands in for experts: what maps of it read, or that means do. */
+interface StandsIn {
+  readonly reads: Value | undefined;
+  readonly means: boolean;
+}
+
 /** What is added to the mixture on the way to the feed-forward's result: what stands in for experts, and neurons that always run. */
-function wholeOf(mixed: Value, reads: Value | undefined, around: Around): { readonly result: Value; readonly shared: readonly number[] } {
+function wholeOf(mixed: Value, { reads, means }: StandsIn, around: Around): { readonly result: Value; readonly shared: readonly number[] } {
   let [result, shared]: [Value, readonly number[]] = [mixed, []];
   for (;;) {
     const [next, ...others] = around.readers.get(result) ?? [];
     const [sum] = next?.outputs ?? [];
     if (next?.op.name !== 'add' || others.length > 0 || !sum) return { result, shared };
     const part = next.inputs.find((one) => one !== result);
-    const product = part && around.makers.get(part);
-    if (product?.op !== matmul) return { result, shared };
-    const [x, matrix] = product.inputs;
-    const source = matrix && around.weightOf.get(matrix)?.source;
-    const standsIn = reads !== undefined && x === reads && source?.kind === 'literal';
-    if (!standsIn && source?.kind !== 'picked') return { result, shared };
-    if (source.kind === 'picked') shared = source.order;
+    const neurons = neuronsOf(part, around);
+    if (neurons) shared = neurons;
+    else if (!(means && result === mixed && part && around.weightOf.get(part)) && !mapsOf(part, reads, around)) return { result, shared };
     result = sum;
   }
+}
+
+/** The source of the matrix that a value is a product with, and what meets it. */
+function productOf(part: Value | undefined, { makers, weightOf }: Around): { readonly x: Value | undefined; readonly source: Source | undefined } | undefined {
+  const product = part && makers.get(part);
+  if (product?.op !== matmul) return undefined;
+  const [x, matrix] = product.inputs;
+  return { x, source: matrix && weightOf.get(matrix)?.source };
+}
+
+/** The neurons of a product with rows that were picked: those that always run. */
+function neuronsOf(part: Value | undefined, around: Around): readonly number[] | undefined {
+  const source = productOf(part, around)?.source;
+  return source?.kind === 'picked' ? source.order : undefined;
+}
+
+/** Whether a value is what maps of `reads` give for all experts. */
+function mapsOf(part: Value | undefined, reads: Value | undefined, around: Around): boolean {
+  const product = productOf(part, around);
+  return reads !== undefined && product?.x === reads && product.source?.kind === 'literal';
 }
 
 /** The feed-forward up to the bias at its end, computed by the expert's own nodes over all neurons. */
 function denseFor(build: GraphBuilder, { node, dense, result }: Converted, weights: Weight[]): Value {
   const { expert } = node.bodies ?? {};
-  const last = expert?.nodes.at(-1);
-  if (!expert || last?.op !== matmul) throw new Bug('an expert does not end in a product');
+  const last = expert?.nodes.findLast(({ op }) => op === matmul);
+  if (!expert || !last) throw new Bug('an expert has no product');
   const became = new Map<Value, Value>();
   expert.inputs.forEach((inside, i) => {
     const whole = dense.get(inside);
     became.set(inside, whole ? declared(whole.weight, whole.source, weights) : present(node.inputs[i]));
   });
-  // Stand-ins are joined to what meets the last product.
+  // Stand-ins are joined to what meets the last product, or added to what it gives.
   const [joined, down] = last.inputs;
   const join = expert.nodes.find(({ op, outputs }) => op.name === 'concat' && outputs[0] === joined);
-  for (const one of expert.nodes) if (one !== last && one !== join) again(build, one, became);
+  for (const one of expert.nodes.slice(0, expert.nodes.indexOf(last))) if (one !== join) again(build, one, became);
   const hidden = present(join ? join.inputs[0] : joined);
   return build.one(matmul, [present(became.get(hidden)), present(became.get(present(down)))], {}, result.name);
 }

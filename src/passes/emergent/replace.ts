@@ -50,11 +50,12 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
   const { experts, order, shared, repair, threshold } = conversion;
   const outside: Outside = { build, x, path };
   const stand = repair && standIn(outside, repair, declare);
-  const args = stand ? [x, stand.reads] : [x];
-  const lifted = declared(expertsOf(feedForward, order, experts), 'experts', (name, source) =>
-    declare(name, stand && name === 'experts.down' ? withMaps(source, stand.maps) : source),
+  const args = stand?.reads ? [x, stand.reads] : [x];
+  const own = declared(expertsOf(feedForward, order, experts), 'experts', (name, source) =>
+    declare(name, stand?.reads && name === 'experts.down' ? withMaps(source, stand.maps) : source),
   );
-  const names = stand ? ['x', 'z'] : ['x'];
+  const lifted = stand && !stand.reads ? withMeans(own, stand.maps, declare) : own;
+  const names = stand?.reads ? ['x', 'z'] : ['x'];
   const body = expertBody(feedForward, args, lifted);
   const router = routerBody(feedForward, conversion, args, declare);
   const nothing = threshold && declare('nothing', literal(ndArray([1, feedForward.width], new Float64Array(feedForward.width))));
@@ -69,6 +70,9 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
   return feedForward.outBias ? build.one(add, [summed, declare('out_bias', feedForward.outBias)], {}, y.name) : summed;
 }
 
+/** The weights of an expert, and the vector that is added to what it gives. */
+type ExpertValues = NeuronValues & { readonly means?: Value };
+
 interface Outside {
   readonly build: GraphBuilder;
   readonly x: Value;
@@ -77,7 +81,7 @@ interface Outside {
 
 /** The views as weights, in the order in which an expert takes them. */
 interface Declared {
-  readonly by: NeuronValues;
+  readonly by: ExpertValues;
   readonly list: readonly Value[];
 }
 
@@ -92,8 +96,8 @@ function declared(views: NeuronViews, group: string, declare: Declare): Declared
 }
 
 interface StandIn {
-  /** [x · projection, 1], [.., r + 1]. */
-  readonly reads: Value;
+  /** [x · projection, 1], [.., r + 1]; absent where means stand in, which read nothing. */
+  readonly reads?: Value;
   /** What all experts together would contribute. */
   readonly whole: Value;
   /** [E, r + 1, D], to be taken back where an expert runs. */
@@ -103,15 +107,37 @@ interface StandIn {
 /** What stands in for all experts; those that run take their own part back. */
 function standIn({ build, x, path }: Outside, { projection, maps }: NonNullable<Conversion['repair']>, declare: Declare): StandIn {
   const [width = 0, rank = 0] = projection.dims;
+  const total = summed(maps);
+  if (rank === 0) return { maps, whole: declare('repair.whole', literal(ndArray([total.dims[1] ?? 0], total.data))) };
   const wide = new Float64Array(width * (rank + 1));
   for (let i = 0; i < width; i++) for (let j = 0; j < rank; j++) wide[i * (rank + 1) + j] = projection.data[i * rank + j] ?? 0;
   const one = Array.from({ length: rank + 1 }, (_, j) => (j === rank ? 1 : 0));
   const projected = build.one(matmul, [x, declare('repair.projection', literal(ndArray([width, rank + 1], wide)))], {}, `${path}.projected`);
   const reads = build.one(add, [projected, build.constant(ndArray([rank + 1], one), `${path}.one`)], {}, `${path}.read`);
-  const [experts = 0, rows = 0, out = 0] = maps.dims;
+  return { reads, maps, whole: build.one(matmul, [reads, declare('repair.whole', literal(total))], {}, `${path}.stand_in`) };
+}
+
+/** [E, r + 1, D] → [r + 1, D]. */
+function summed({ dims, data }: NdArray): NdArray {
+  const [experts = 0, rows = 0, out = 0] = dims;
   const total = new Float64Array(rows * out);
-  for (let e = 0; e < experts; e++) for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (maps.data[e * rows * out + i] ?? 0);
-  return { reads, maps, whole: build.one(matmul, [reads, declare('repair.whole', literal(ndArray([rows, out], total)))], {}, `${path}.stand_in`) };
+  for (let e = 0; e < experts; e++) for (let i = 0; i < total.length; i++) total[i] = (total[i] ?? 0) + (data[e * rows * out + i] ?? 0);
+  return ndArray([rows, out], total);
+}
+
+/** Each expert with its own mean, [E, 1, D], to be taken back. */
+function withMeans({ by, list }: Declared, { dims, data }: NdArray, declare: Declare): Declared {
+  const [experts = 0, , out = 0] = dims;
+  const means = declare(
+    'experts.means',
+    literal(
+      ndArray(
+        [experts, out],
+        data.map((one) => -one),
+      ),
+    ),
+  );
+  return { by: { ...by, means }, list: [...list, means] };
 }
 
 /** [E, m, D] → [E, m + r + 1, D]: an expert's own product takes its stand-in back. */
@@ -127,10 +153,11 @@ function expertBody(feedForward: FeedForward, args: readonly Value[], lifted: De
   const inputs = args.map((one, i) => value(i === 0 ? 'x' : 'z', one.type));
   const [x, z] = inputs;
   const own = lifted.list.map((one) => value(one.name, one.type && { dtype: one.type.dtype, dims: one.type.dims.slice(1) }));
-  const by: NeuronValues = Object.fromEntries(Object.entries(lifted.by).map(([name, one]) => [name, own[lifted.list.indexOf(one)]]));
+  const by: ExpertValues = Object.fromEntries(Object.entries(lifted.by).map(([name, one]) => [name, own[lifted.list.indexOf(one)]]));
   const hidden = hiddenOf(build, feedForward, present(x), by);
   const joined = z ? build.one(concat, [hidden, z], { axis: -1 }, `${feedForward.path}.joined`) : hidden;
-  const result = build.one(matmul, [joined, present(by.down)], {}, `${feedForward.path}.expert`);
+  const product = build.one(matmul, [joined, present(by.down)], {}, `${feedForward.path}.expert`);
+  const result = by.means ? build.one(add, [product, by.means], {}, `${feedForward.path}.expert`) : product;
   return build.finish({ name: `${feedForward.path}.expert`, inputs: [...inputs, ...own], outputs: [{ name: 'y', value: result }], weights: [] });
 }
 
