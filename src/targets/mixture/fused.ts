@@ -10,7 +10,8 @@ import { producersOf } from '../../passes/producers.ts';
 import type { Lowering, LoweringContext } from '../target.ts';
 import { type FeedForward, feedForward, type Product } from './feed-forward.ts';
 import { notNegative } from './not-negative.ts';
-import { type Kind, knownSizes, openShape, present, readSegment } from './segment.ts';
+import { inTurn, matricesInTurn } from './rows-in-turn.ts';
+import { type Kind, knownSizes, openShape, present, readSegment, type Segment } from './segment.ts';
 
 /** Added to weights before their logarithm, so that experts nobody picked have one too; below what f32 keeps of any weight that counts. */
 const least = 1e-30;
@@ -23,14 +24,12 @@ export const fusedIn =
     const segment = readSegment(node, old);
     const kind = present(segment.kinds[0]);
     const found = present(feedForward(kind.body, producersOf(around).array));
-    const [width = 0] = knownSizes(segment.out);
     const k = present(constant(segment.slots));
-    const x = onnx.Reshape(segment.rows[0]?.value, onnx.ints([-1, width]));
-    const experts = onnx.Reshape(segment.experts, onnx.ints([-1, k]));
-    const weights = segment.weights ? onnx.Reshape(segment.weights, onnx.ints([-1, k])) : onnx.Cast(onnx.Equal(experts, experts), { to: 1 });
-    const shape = onnx.Concat(onnx.Shape(x, { start: 0, end: 1 }), onnx.ints([segment.n]), { axis: 0 });
-    const none = onnx.ConstantOfShape(shape, { value: ndArray([1], [least]) });
-    const logits = onnx.Log(onnx.ScatterElements(none, experts, weights, { axis: 1, reduction: 'add' }));
+    // Rows of tokens, or of sequences of them, go in as they are.
+    const [row] = segment.rows;
+    const asRows = segment.lead.length > 2;
+    const x = asRows ? onnx.Reshape(row?.value, onnx.ints([-1, ...knownSizes(segment.out)])) : row?.value;
+    const logits = onnx.Log(weightsByExpert(context, segment, k));
     const [fc1, bias1] = rowsInTurn(context, kind, found.into, `${segment.name}.fc1`);
     const [fc2, bias2] = rowsInTurn(context, kind, [found.down], `${segment.name}.fc2`);
     const gated = found.activation === 'swiglu';
@@ -45,8 +44,18 @@ export const fusedIn =
       swiglu_limit: gated && Number.isFinite(found.limit) ? float(found.limit) : undefined,
     };
     const [y] = onnx.all('MoE', [x, logits, fc1, bias1, fc2, bias2], settings, 1, { domain: 'com.microsoft' });
-    return [onnx.Reshape(onnx.Mul(y, onnx.ReduceSum(weights, onnx.ints([1]), { keepdims: 1 })), openShape(onnx, [...segment.lead, ...segment.out]))];
+    const whole = asRows ? onnx.Reshape(y, openShape(onnx, [...segment.lead, ...segment.out])) : y;
+    return [onnx.Mul(whole, segment.weights ? onnx.ReduceSum(segment.weights, onnx.ints([-1]), { keepdims: 1 }) : onnx.scalar(k))];
   };
+
+/** The weight of every expert for every token, f32 [tokens, n]; next to nothing where it was not picked. */
+function weightsByExpert({ onnx }: LoweringContext, { experts, weights, n }: Segment, k: number): Value {
+  const picks = onnx.Reshape(experts, onnx.ints([-1, k]));
+  if (!weights) return onnx.ReduceSum(onnx.OneHot(picks, onnx.scalar(n, 'i64'), onnx.array(ndArray([2], [least, 1])), { axis: -1 }), onnx.ints([1]), { keepdims: 0 });
+  const shape = onnx.Concat(onnx.Shape(picks, { start: 0, end: 1 }), onnx.ints([n]), { axis: 0 });
+  const none = onnx.ConstantOfShape(shape, { value: ndArray([1], [least]) });
+  return onnx.ScatterElements(none, picks, onnx.Reshape(weights, onnx.ints([-1, k])), { axis: 1, reduction: 'add' });
+}
 
 /** What keeps a segment from being one operator; undefined where nothing does. `around` is the graph it stands in. */
 export function notFused(node: Node, around: Graph): string | undefined {
@@ -64,6 +73,14 @@ export function notFused(node: Node, around: Graph): string | undefined {
   return undefined;
 }
 
+/** The order in which the operator has the matrices of experts, by their place among the weights of one. */
+export const fusedOrder =
+  (around: Graph) =>
+  ({ body }: Kind): readonly number[] => {
+    const { into, down } = present(feedForward(body, producersOf(around).array));
+    return [...into, down].map(({ matrix }) => matrix);
+  };
+
 /** Whether rows come out as wide as they go in, and either both of two products have a bias or none. */
 function fits({ into, down }: FeedForward, { lifted }: Kind, x: Value | undefined): boolean {
   const [given] = x?.type?.dims.slice(-1) ?? [];
@@ -75,26 +92,8 @@ function fits({ into, down }: FeedForward, { lifted }: Kind, x: Value | undefine
 /** The matrices of some products as one, [experts, rows of each in turn, in], and their biases alike. */
 function rowsInTurn(context: LoweringContext, kind: Kind, products: readonly Product[], path: string): readonly [Value, Value | undefined] {
   const sourceOf = (i: number): Source => present(context.weightOf(present(kind.lifted[i]))).source;
-  const matrices = products.map(({ matrix }) => turned(sourceOf(matrix)));
   const biases = products.flatMap(({ bias }) => (bias === undefined ? [] : [sourceOf(bias)]));
   const hold = (source: Source, name: string): Value =>
     context.store({ path: name, source, storage: 'constant', value: value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) }) });
-  return [hold(inTurn(matrices), path), biases.length === 0 ? undefined : hold(inTurn(biases), `${path}_bias`)];
-}
-
-/** [experts, a, b] → [experts, b, a]. */
-function turned(source: Source): Source {
-  const [experts = 0, a = 0, b = 0] = source.dims;
-  return source.kind === 'transpose' ? source.of : { kind: 'transpose', of: source, dims: [experts, b, a], dtype: source.dtype };
-}
-
-/** Row 0 of each, then row 1 of each, …, along the second axis. */
-function inTurn(sources: readonly Source[]): Source {
-  const [first, ...others] = sources;
-  const { dims, dtype } = present(first);
-  if (others.length === 0) return present(first);
-  const [experts = 0, rows = 0, ...rest] = dims;
-  const apart = sources.map((of): Source => ({ kind: 'reshape', of, dims: [experts, rows, 1, ...rest], dtype }));
-  const joined: Source = { kind: 'concat', of: apart, axis: 2, dims: [experts, rows, sources.length, ...rest], dtype };
-  return { kind: 'reshape', of: joined, dims: [experts, rows * sources.length, ...rest], dtype };
+  return [hold(matricesInTurn(products.map(({ matrix }) => sourceOf(matrix))), path), biases.length === 0 ? undefined : hold(inTurn(biases), `${path}_bias`)];
 }

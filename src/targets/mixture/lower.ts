@@ -4,8 +4,9 @@ import { Bug } from '../../diagnostics/bug.ts';
 import { constant } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import type { Lowering, LoweringName } from '../target.ts';
-import { type Choice, type ChooseOptions, choose } from './choose.ts';
-import { fusedIn } from './fused.ts';
+import { type Choice, type ChooseOptions, choose, type Wish } from './choose.ts';
+import type { Layout } from './expert-products.ts';
+import { fusedIn, fusedOrder } from './fused.ts';
 import { gathered } from './gathered.ts';
 import { guarded } from './guarded.ts';
 import { looped } from './looped.ts';
@@ -15,8 +16,7 @@ import { present } from './segment.ts';
 export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
   return (node, context, old) => {
     const { few, many, upTo, path } = choose(old, graph, options);
-    // Two lowerings read the same bytes, and a checkpoint's are read where they lie: neither can have them side by side.
-    const lowerings = loweringsIn(graph, options.written && few === many);
+    const lowerings = loweringsIn(graph, layoutFor({ few, many }, graph, options));
     if (few === many) return lowerings[many](node, context, old);
     const { onnx } = context;
     const experts = present(node.inputs[0]);
@@ -27,11 +27,17 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
   };
 }
 
-const loweringsIn = (graph: Graph, join: boolean): Readonly<Record<LoweringName, Lowering>> => ({
+/** Two lowerings read the same bytes, and a checkpoint's are read where they lie. */
+function layoutFor({ few, many }: Wish, graph: Graph, { written }: ChooseOptions): Layout {
+  if (few === many) return { kind: written ? 'beside' : 'apart' };
+  return [few, many].includes('fused') ? { kind: 'in turn', order: fusedOrder(graph) } : { kind: 'stacked' };
+}
+
+const loweringsIn = (graph: Graph, layout: Layout): Readonly<Record<LoweringName, Lowering>> => ({
   batched: (node) => {
     throw new Bug(`${node.outputs[0]?.name ?? 'a segment'} is batched, and should have been expanded`);
   },
-  guarded: guarded(join),
+  guarded: guarded(layout),
   gathered,
   looped,
   fused: fusedIn(graph),
