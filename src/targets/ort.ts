@@ -14,7 +14,10 @@ export const ort: Target = {
   domains: {},
   controlFlow: true,
   functions: true,
-  mixtures: { names: ['batched', 'guarded', 'gathered', 'looped', 'fused'], costs: { node: 1, read: 38_000, copy: 16_000, multiply: 195_000, multiplyFused: 150_000 } },
+  mixtures: {
+    names: ['batched', 'guarded', 'gathered', 'looped', 'fused'],
+    costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 150_000 },
+  },
   lowerings: new Map<string, Lowering>([
     ['matmul', matmulByGemm],
     ['attend', (...given) => attendByRows(...given) ?? attendByOp(...given)],

@@ -42,8 +42,9 @@ export type LoweringName = (typeof loweringNames)[number];
 export interface MixtureCosts {
   /** Microseconds to start a node. */
   readonly node: number;
-  /** Bytes of weights a microsecond: read by products, and copied. */
+  /** Bytes of weights a microsecond, from memory: read by products, read by the fused operator, which takes them where they lie in the file, and copied. */
   readonly read: number;
+  readonly readFused: number;
   readonly copy: number;
   /** Floating-point operations a microsecond: of products, and inside the fused operator. */
   readonly multiply: number;

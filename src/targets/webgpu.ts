@@ -15,7 +15,7 @@ export const webgpu: Target = {
   controlFlow: false,
   functions: false,
   device: deviceBuilder,
-  mixtures: { names: ['batched', 'gathered'], costs: { node: 20, read: 300_000, copy: 150_000, multiply: 2_000_000, multiplyFused: 2_000_000 } },
+  mixtures: { names: ['batched', 'gathered'], costs: { node: 20, read: 300_000, readFused: 300_000, copy: 150_000, multiply: 2_000_000, multiplyFused: 2_000_000 } },
   lowerings: new Map([
     ['rms_norm', normByOp],
     ['rope', ropeByOp],

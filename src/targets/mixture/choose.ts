@@ -6,7 +6,7 @@ import { bytesOf } from '../../graph/type.ts';
 import type { LoweringName, MixtureCosts, Target } from '../target.ts';
 import { notFused } from './fused.ts';
 import { canGather } from './gathered.ts';
-import { readSegment } from './segment.ts';
+import { readSegment, type Segment } from './segment.ts';
 
 /** How lowerings are asked for: one for every number of tokens, or one for few and one for many. */
 export interface Wish {
@@ -48,8 +48,6 @@ export interface Choice extends Wish {
 export const manyTokens = 256;
 /** A second lowering must save this much to be worth a second graph. */
 const worthwhile = 1.15;
-/** Bytes of a mixture up to which the fused operator is chosen. It gained on one mixture alone up to 100 MB, and lost by half in a model of 16, whose weights it reads where they lie. */
-const fusedAtMost = 1 << 24;
 /** Bytes that gathering weights may take for `manyTokens`. */
 const gatheredAtMost = 1 << 30;
 
@@ -57,7 +55,7 @@ const gatheredAtMost = 1 << 30;
 interface Sizes {
   readonly n: number;
   readonly k: number;
-  /** Matrices and bytes of one expert, and operations of one row in it. */
+  /** Products and bytes of one expert, and operations of one row in it. */
   readonly products: number;
   readonly bytes: number;
   readonly flops: number;
@@ -67,7 +65,7 @@ interface Sizes {
 export function choose(node: Node, around: Graph, options: ChooseOptions): Choice {
   const segment = readSegment(node, node);
   const { target, wish } = options;
-  const sizes = sizesOf(segment);
+  const sizes = sizesOf(segment, options.written);
   const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, options) }));
   const refused = refusals.flatMap(({ lowering, reason }) => (reason === undefined ? [] : [{ lowering, reason }]));
   const possible = refusals.filter(({ reason }) => reason === undefined).map(({ lowering }) => lowering);
@@ -113,13 +111,12 @@ function turn({ few, many }: Wish, sizes: Sizes, costs: MixtureCosts): number {
   return low;
 }
 
-function refusal(lowering: LoweringName, node: Node, around: Graph, { n, k, bytes }: Sizes, { written, target, wish }: ChooseOptions): string | undefined {
+function refusal(lowering: LoweringName, node: Node, around: Graph, { k, bytes }: Sizes, { written, target, wish }: ChooseOptions): string | undefined {
   const asked = wish?.few === lowering || wish?.many === lowering;
   if (lowering === 'fused') {
     const fault = notFused(node, around);
     if (fault !== undefined || asked) return fault;
-    if (!written) return 'its weights would have to be written in another order';
-    return n * bytes > fusedAtMost ? 'it is slower where many layers share the caches' : undefined;
+    return written ? undefined : 'its weights would have to be written in another order';
   }
   if (lowering === 'gathered') {
     if (!canGather(node)) return 'its experts cannot be computed in one batch with weights of their own';
@@ -129,15 +126,22 @@ function refusal(lowering: LoweringName, node: Node, around: Graph, { n, k, byte
   return undefined;
 }
 
-function sizesOf({ n, slots, kinds }: ReturnType<typeof readSegment>): Sizes {
-  const each = kinds.map(({ lifted, count }) => {
+/** Matrices that read the same rows are one product where they can lie side by side. */
+function sizesOf({ n, slots, rows, kinds }: Segment, joined: boolean): Sizes {
+  const each = kinds.map(({ body, lifted, count }) => {
+    const own = new Set(body.inputs.slice(rows.length));
+    const products = body.nodes.filter(({ op, inputs }) => op.name === 'matmul' && inputs.some((one) => one && own.has(one)));
     const weights = lifted.map((one) => ({ dims: (one.type?.dims ?? []).slice(1).map((size) => constant(size) ?? 1), width: bytesOf[one.type?.dtype ?? 'f32'] }));
     const elements = weights.map(({ dims }) => dims.reduce((product, size) => product * size, 1));
-    const matrices = weights.filter(({ dims }) => dims.length >= 2).length;
-    return { count, matrices, bytes: elements.reduce((sum, one, i) => sum + one * (weights[i]?.width ?? 4), 0), flops: 2 * elements.reduce((sum, one) => sum + one, 0) };
+    return {
+      count,
+      products: joined ? new Set(products.map(({ inputs }) => inputs[0])).size : products.length,
+      bytes: elements.reduce((sum, one, i) => sum + one * (weights[i]?.width ?? 4), 0),
+      flops: 2 * elements.reduce((sum, one) => sum + one, 0),
+    };
   });
   const mean = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one) * one.count, 0) / Math.max(1, n);
-  return { n, k: constant(slots) ?? Math.max(1, Math.round(n / 4)), products: mean((one) => one.matrices), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
+  return { n, k: constant(slots) ?? Math.max(1, Math.round(n / 4)), products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
 }
 
 /** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */
@@ -146,7 +150,7 @@ export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'
 }
 
 /** Microseconds for `tokens` tokens. */
-function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, copy, multiply, multiplyFused }: MixtureCosts): number {
+function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, readFused, copy, multiply, multiplyFused }: MixtureCosts): number {
   const rows = tokens * k;
   // A token's picks are different experts.
   const active = n * (1 - (1 - k / n) ** tokens);
@@ -161,6 +165,6 @@ function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, t
       return node * 40 + active * (node * (15 + 3 * products) + bytes * (1 / copy + 1 / read)) + (rows * flops) / multiply;
     case 'fused':
       // An expert of several rows has its matrices laid out for the product anew in every run.
-      return node * 12 + Math.max(((tokens > 1 ? 1.6 : 1) * active * bytes) / read, (rows * flops) / multiplyFused);
+      return node * 12 + Math.max(((tokens > 1 ? 1.6 : 1) * active * bytes) / readFused, (rows * flops) / multiplyFused);
   }
 }
