@@ -42,6 +42,13 @@ export function joinedView(of: readonly [Source, ...Source[]], axis: number): So
   return { kind: 'concat', of, axis, dtype: first.dtype, dims: first.dims.map((size, i) => (i === axis ? total : size)) };
 }
 
+/** Whether no number of a source lies in a checkpoint as it is wanted: all are made, or picked row by row, for the file. */
+export function isMade(source: Source): boolean {
+  if (['random', 'literal', 'picked'].includes(source.kind)) return true;
+  if (source.kind === 'concat') return source.of.every(isMade);
+  return 'of' in source && isMade(source.of as Source);
+}
+
 /** Whether a source has rows in another order than they are stored in. */
 export function isRearranged(source: Source): boolean {
   if (source.kind === 'picked') return true;

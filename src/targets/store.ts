@@ -4,6 +4,7 @@ import { dim } from '../graph/dim.ts';
 import { type Value, value, type Weight } from '../graph/graph.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import type { Source } from '../graph/source.ts';
+import { isMade } from '../graph/views.ts';
 import { onnxTypes } from '../ops/index.ts';
 
 /** `checkpoint`: the file points into the checkpoint's own bytes, views become nodes. `written`: data of its own, views applied while writing. */
@@ -56,15 +57,11 @@ export function liesInFile(source: Source): boolean {
     case 'tensor':
       return true;
     case 'slice':
-      return source.axis === 0 && liesInFile(source.of);
+      return (source.axis === 0 && liesInFile(source.of)) || isMade(source);
     case 'reshape':
       return liesInFile(source.of);
-    case 'random':
-    case 'literal':
-    case 'picked':
-      return true;
     default:
-      return false;
+      return isMade(source);
   }
 }
 

@@ -3,6 +3,8 @@
 import { constant } from '../../graph/dim.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
 import { bytesOf } from '../../graph/type.ts';
+import { isMade } from '../../graph/views.ts';
+import { liftedWeights } from '../../passes/expert-weights.ts';
 import type { LoweringName, MixtureCosts, Target } from '../target.ts';
 import { notFused } from './fused.ts';
 import { canGather } from './gathered.ts';
@@ -22,7 +24,7 @@ export interface ChooseOptions {
   readonly target: Target;
   /** Whether the graph may be run for one token at a time too. */
   readonly steps: boolean;
-  /** Whether weights are written anew, so that other orders of rows cost nothing. */
+  /** Whether all weights are written anew, so that other orders of rows cost nothing. */
   readonly written: boolean;
   /** What the caller asks for, in place of the cheapest. */
   readonly wish?: Wish;
@@ -35,6 +37,8 @@ export interface Choice extends Wish {
   readonly experts: number;
   /** Undefined where the number of picks is known only at run time. */
   readonly picks: number | undefined;
+  /** Whether the weights of its experts are written anew: with all others, or because they are made. */
+  readonly written: boolean;
   /** Tokens up to which `few` is used, where it differs from `many`. */
   readonly upTo: number;
   readonly reason: string;
@@ -65,8 +69,9 @@ interface Sizes {
 export function choose(node: Node, around: Graph, options: ChooseOptions): Choice {
   const segment = readSegment(node, node);
   const { target, wish } = options;
-  const sizes = sizesOf(segment, options.written);
-  const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, options) }));
+  const written = options.written || ownMade(segment, around);
+  const sizes = sizesOf(segment, written);
+  const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, { ...options, written }) }));
   const refused = refusals.flatMap(({ lowering, reason }) => (reason === undefined ? [] : [{ lowering, reason }]));
   const possible = refusals.filter(({ reason }) => reason === undefined).map(({ lowering }) => lowering);
   const estimates = possible.map((lowering) => ({
@@ -74,7 +79,7 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
     one: cost(lowering, sizes, 1, target.mixtures.costs) / 1000,
     many: cost(lowering, sizes, manyTokens, target.mixtures.costs) / 1000,
   }));
-  const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), estimates, refused };
+  const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), written, estimates, refused };
   const asked =
     wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched')))
       ? wish
@@ -83,6 +88,17 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
   const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `the target ${target.name} has no such lowering`}; ` : '';
   const best = cheapest(estimates, options.steps, target.controlFlow);
   return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: `${missed}${best.reason}` };
+}
+
+/** Whether the weights of all experts are made for the file. */
+function ownMade({ kinds }: Segment, around: Graph): boolean {
+  const held = liftedWeights(around);
+  return kinds.every(({ lifted }) =>
+    lifted.every((one) => {
+      const weight = held.get(one);
+      return weight !== undefined && isMade(weight.source);
+    }),
+  );
 }
 
 type Estimates = Choice['estimates'];

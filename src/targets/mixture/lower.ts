@@ -4,7 +4,7 @@ import { Bug } from '../../diagnostics/bug.ts';
 import { constant } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import type { Lowering, LoweringName } from '../target.ts';
-import { type Choice, type ChooseOptions, choose, type Wish } from './choose.ts';
+import { type Choice, type ChooseOptions, choose } from './choose.ts';
 import type { Layout } from './expert-products.ts';
 import { fusedIn, fusedOrder } from './fused.ts';
 import { gathered } from './gathered.ts';
@@ -15,8 +15,9 @@ import { present } from './segment.ts';
 /** The lowering of segments in `graph`. Those that are batched are ops of their own by then. */
 export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
   return (node, context, old) => {
-    const { few, many, upTo, path } = choose(old, graph, options);
-    const lowerings = loweringsIn(graph, layoutFor({ few, many }, graph, options));
+    const choice = choose(old, graph, options);
+    const { few, many, upTo, path } = choice;
+    const lowerings = loweringsIn(graph, layoutFor(choice, graph));
     if (few === many) return lowerings[many](node, context, old);
     const { onnx } = context;
     const experts = present(node.inputs[0]);
@@ -28,7 +29,7 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
 }
 
 /** Two lowerings read the same bytes, and a checkpoint's are read where they lie. */
-function layoutFor({ few, many }: Wish, graph: Graph, { written }: ChooseOptions): Layout {
+function layoutFor({ few, many, written }: Choice, graph: Graph): Layout {
   if (few === many) return { kind: written ? 'beside' : 'apart' };
   return [few, many].includes('fused') ? { kind: 'in turn', order: fusedOrder(graph) } : { kind: 'stacked' };
 }
