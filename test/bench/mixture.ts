@@ -1,4 +1,4 @@
-/** One mixture of gated feed-forwards in every lowering, onnxruntime's own `MoE`, and a dense feed-forward of the width that is active, at 1, 16 and 256 tokens. */
+/** Mixtures of gated feed-forwards in every lowering, onnxruntime's own `MoE`, and dense feed-forwards of the width that is active, at 1, 16 and 256 tokens: several layers, so that weights come from memory as they do in a model. */
 
 import { fileURLToPath } from 'node:url';
 import { loweringNames } from '../../src/targets/target.ts';
@@ -12,12 +12,13 @@ const shapes = [
 ] as const;
 const tokens = [1, 16, 256] as const;
 const rounds = Number(process.env['ROUNDS'] ?? 5);
+const L = Number(process.env['LAYERS'] ?? 4);
 const child = fileURLToPath(new URL('mixture-child.ts', import.meta.url));
-const names = ['chosen', ...loweringNames, 'MoE', 'dense'];
+const names = process.env['ONLY']?.split(',') ?? ['chosen', ...loweringNames, 'MoE', 'dense'];
 let held = true;
 for (const shape of shapes) {
   const figures = measure(
-    names.map((name) => ({ name, command: ['npx', 'tsx', child, name, JSON.stringify(shape)] })),
+    names.map((name) => ({ name, command: ['npx', 'tsx', child, name, JSON.stringify({ ...shape, L })] })),
     rounds,
   );
   const of = (name: string, count: number): number => figures.get(name)?.[`t${count}`] ?? Number.NaN;
