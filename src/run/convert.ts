@@ -4,7 +4,7 @@ import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/
 import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
 import { allocate, type ErrorCurve, errorCurve } from '../passes/emergent/budget.ts';
-import { calibrate, type Sample } from '../passes/emergent/calibrate.ts';
+import { type Alone, calibrate, type Sample } from '../passes/emergent/calibrate.ts';
 import type { Conversion } from '../passes/emergent/conversion.ts';
 import { decide, decideAll } from '../passes/emergent/decide.ts';
 import { type Judged, judge } from '../passes/emergent/judge.ts';
@@ -105,12 +105,12 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
   const shares = settings.varying?.kind === 'budget' ? await dealt(options, tied, settings.varying.share) : undefined;
   const judged: Judged[] = [];
   const besides = new Map<number, Readonly<Record<Control, Conversion>>>();
-  const decided = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
+  const decided = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2], alone?: Alone): Promise<Conversion> => {
     const layer = await layerOf(graph, feedForward, inputs, checkpoint, compute);
     const seen = fittedOn(layer);
     const own = { ...settings, picks: shares?.get(feedForward.block) ?? settings.picks };
     const conversion = await decide(seen, own, compute);
-    if (inputs.length > 0) judged.push(await judge(graph, layer, conversion, inputs.length - 1, compute));
+    if (alone) judged.push(await judge(graph, layer, conversion, alone, compute));
     if (controls) besides.set(feedForward.block, await controlsOf(seen, conversion, own, compute));
     return conversion;
   };

@@ -6,7 +6,7 @@ import { randomNumbers } from '../../weights/random.ts';
 import { assignBalanced } from './assignment.ts';
 import { type Draws, draws } from './draws.ts';
 import { exchangeAll, partitionOf } from './exchange.ts';
-import { type Matrix, matrix, pickRows, squaredNorms, transposed } from './matrix.ts';
+import { type Matrix, matrix, pickRows, row, squaredNorms, transposed } from './matrix.ts';
 
 /** What is asked of the clusters. */
 export interface KmeansOptions {
@@ -104,16 +104,17 @@ async function distances(points: Matrix, centres: Matrix, compute: Compute): Pro
 /** Means of the points of each cluster, summed in f64. */
 function means(points: Matrix, labels: Int32Array, sizes: readonly number[]): Matrix {
   const { columns } = points;
-  const sums = new Float64Array(sizes.length * columns);
-  for (const [i, label] of labels.entries()) {
-    const [from, to] = [i * columns, label * columns];
-    for (let j = 0; j < columns; j++) sums[to + j] = (sums[to + j] as number) + (points.data[from + j] as number);
+  const sums = Array.from(sizes, () => new Float64Array(columns));
+  for (let i = 0; i < points.rows; i++) {
+    const [sum, line] = [sums[labels[i] as number] as Float64Array, row(points, i)];
+    for (let j = 0; j < line.length; j++) sum[j] = (sum[j] as number) + (line[j] as number);
   }
-  return matrix(
-    sizes.length,
-    columns,
-    Float32Array.from(sums, (sum, i) => sum / Math.max(1, sizes[Math.floor(i / columns)] as number)),
-  );
+  const found = matrix(sizes.length, columns);
+  for (const [c, sum] of sums.entries()) {
+    const size = Math.max(1, sizes[c] as number);
+    for (let j = 0; j < columns; j++) found.data[c * columns + j] = (sum[j] as number) / size;
+  }
+  return found;
 }
 
 /** The points, projected to fewer columns where they have many. */

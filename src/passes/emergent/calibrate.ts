@@ -27,13 +27,20 @@ export interface Calibration {
   readonly progress?: (done: number, total: number) => void;
 }
 
+/** A feed-forward as graphs of its own: each is made once and stays loaded while the feed-forward is decided, so that it can be run in between. */
+export interface Alone {
+  readonly dense: Graph;
+  /** With experts in its place. */
+  converted(conversion: Conversion): Graph;
+}
+
 /**
  * Decides about each feed-forward in turn; `decide` is given its inputs, a matrix [tokens, D] for each sample. Feed-forwards of one block are decided once, on the
  * inputs of all its places, when the last was seen; till then they stay dense.
  */
 export async function calibrate(
   { graph, feedForwards, samples, compute, inOrder, progress }: Calibration,
-  decide: (feedForward: FeedForward, inputs: readonly Matrix[]) => Promise<Conversion>,
+  decide: (feedForward: FeedForward, inputs: readonly Matrix[], alone: Alone) => Promise<Conversion>,
 ): Promise<readonly Conversion[]> {
   const stages = cutStages(graph, feedForwards);
   const held = samples.map(({ feeds }) => new Map<Value, Numbers>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as Numbers] as const] : []))));
@@ -49,21 +56,34 @@ export async function calibrate(
     const all = [...(seen.get(feedForward.block) ?? []), ...inputs];
     seen.set(feedForward.block, all);
     const complete = places.at(-1) === feedForward;
-    const conversion = complete ? await decide(feedForward, all) : undefined;
+    const { alone, graphs } = aloneOf(graph, feedForward);
+    const conversion = complete ? await decide(feedForward, all, alone) : undefined;
     if (conversion) decided.push(...places.map(({ path }) => ({ ...conversion, path })));
     if (complete) seen.delete(feedForward.block);
     progress?.(i + 1, stages.length);
-    if (i === stages.length - 1) break;
-    const dense = feedForwardGraph(graph, feedForward);
-    const next = inOrder && conversion && places.length === 1 ? replaceFeedForwards(dense, [{ feedForward, conversion }]) : dense;
-    await inTurn(held, async (values) => {
-      const { y } = await compute.run(next, { [feedForward.x.name]: present(values.get(feedForward.x)) });
-      values.set(feedForward.y, present(y));
-    });
-    await compute.release(next);
+    if (i < stages.length - 1) {
+      const next = inOrder && conversion && places.length === 1 ? alone.converted(conversion) : alone.dense;
+      await inTurn(held, async (values) => {
+        const { y } = await compute.run(next, { [feedForward.x.name]: present(values.get(feedForward.x)) });
+        values.set(feedForward.y, present(y));
+      });
+    }
+    for (const one of graphs()) await compute.release(one);
     dropRead(held, stages.slice(i + 1));
   }
   return decided;
+}
+
+/** The graphs of a feed-forward, and those that were made. */
+function aloneOf(graph: Graph, feedForward: FeedForward): { readonly alone: Alone; graphs(): readonly Graph[] } {
+  const dense = feedForwardGraph(graph, feedForward);
+  const made = new Map<Conversion, Graph>();
+  const converted = (conversion: Conversion): Graph => {
+    const known = made.get(conversion) ?? replaceFeedForwards(dense, [{ feedForward, conversion }]);
+    made.set(conversion, known);
+    return known;
+  };
+  return { alone: { dense, converted }, graphs: () => [dense, ...made.values()] };
 }
 
 /** The feed-forwards of each block, in the order of the model. */
@@ -92,6 +112,7 @@ function dropRead(held: readonly Map<Value, Numbers>[], later: readonly Stage[])
 /** [.., D] → [tokens, D], without tokens that do not count. */
 function rowsOf({ dims, data }: Numbers, counted: Numbers | undefined): Matrix {
   const width = dims.at(-1) ?? 1;
+  if (!counted && data instanceof Float32Array) return matrix(data.length / width, width, data);
   const rows = Array.from({ length: data.length / width }, (_, t) => t).filter((t) => counted?.data[t] !== 0);
   const kept = matrix(rows.length, width);
   rows.forEach((t, i) => kept.data.set(data.subarray(t * width, (t + 1) * width), i * width));

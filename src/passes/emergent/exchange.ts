@@ -40,21 +40,32 @@ export function exchangeAll(partition: Partition, passes: number): void {
 function exchangeOnce(partition: Partition): boolean {
   const { weights, labels, pulls } = partition;
   const k = pulls.columns;
-  const pull = (i: number, group: number): number => pulls.data[i * k + group] as number;
+  // What each point is pulled by its own group: read for every pair, so that it is kept beside.
+  const held = new Float64Array(labels.length);
+  const holdAll = (): void => {
+    for (let j = 0; j < held.length; j++) held[j] = pulls.data[j * k + (labels[j] as number)] as number;
+  };
+  holdAll();
   let changed = false;
   for (let i = 0; i < labels.length; i++) {
     const own = labels[i] as number;
+    const [line, pull] = [row(weights, i), row(pulls, i)];
+    const stay = held[i] as number;
     // Less than this is rounding of sums in f32.
-    let [best, most] = [-1, 1e-5 * Math.abs(pull(i, own))];
-    for (let j = 0; j < labels.length; j++) {
+    let [best, most] = [-1, 1e-5 * Math.abs(stay)];
+    for (let j = 0; j < line.length; j++) {
       const other = labels[j] as number;
       if (other === own) continue;
-      const gain = pull(i, other) - pull(i, own) + pull(j, own) - pull(j, other) - 2 * (weights.data[i * labels.length + j] as number);
-      if (gain > most) [best, most] = [j, gain];
+      const gain = (pull[other] as number) - stay + (pulls.data[j * k + own] as number) - (held[j] as number) - 2 * (line[j] as number);
+      if (gain > most) {
+        best = j;
+        most = gain;
+      }
     }
     if (best < 0) continue;
     changed = true;
     exchange(partition, i, best);
+    holdAll();
   }
   return changed;
 }

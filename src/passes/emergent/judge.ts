@@ -7,14 +7,14 @@ import { symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
+import type { Alone } from './calibrate.ts';
 import { type Conversion, labelsOf, withEveryExpert } from './conversion.ts';
 import { declareInto } from './hidden.ts';
 import type { Layer } from './layer.ts';
 import { type Matrix, row } from './matrix.ts';
-import { replaceFeedForwards } from './replace.ts';
 import { routerBody } from './routers.ts';
 import { outputMass } from './scores.ts';
-import { feedForwardGraph, neededBy, readBy } from './stages.ts';
+import { neededBy, readBy } from './stages.ts';
 
 /** One converted layer on some tokens. */
 export interface Judged {
@@ -34,17 +34,16 @@ export interface Judged {
   readonly together: readonly (readonly number[])[];
 }
 
-/** Judges a conversion on a batch of its layer: `at` is the batch's number. */
-export async function judge(graph: Graph, layer: Layer, conversion: Conversion, at: number, compute: Compute): Promise<Judged> {
+/** Judges a conversion on the last batch of its layer. */
+export async function judge(graph: Graph, layer: Layer, conversion: Conversion, alone: Alone, compute: Compute): Promise<Judged> {
   const { feedForward } = layer;
-  const x = layer.inputs[at];
-  const hidden = layer.hidden[at];
-  if (!x || !hidden) throw new Bug(`no batch ${at}`);
-  const dense = feedForwardGraph(graph, feedForward);
-  const asked = replaceFeedForwards(dense, [{ feedForward, conversion }]);
-  const all = replaceFeedForwards(dense, [{ feedForward, conversion: withEveryExpert(conversion) }]);
+  const x = layer.inputs.at(-1);
+  const hidden = layer.hidden.at(-1);
+  if (!x || !hidden) throw new Bug('nothing to judge on');
   const shape = likeInput(feedForward, x);
-  const [expected, whole, given] = [await resultOf(dense, shape, compute), await resultOf(all, shape, compute), await resultOf(asked, shape, compute)];
+  const expected = await resultOf(alone.dense, shape, compute);
+  const whole = await resultOf(alone.converted(withEveryExpert(conversion)), shape, compute);
+  const given = await resultOf(alone.converted(conversion), shape, compute);
   const picks = await picksOf(graph, feedForward, conversion, x, compute);
   return {
     path: conversion.path,
@@ -63,7 +62,6 @@ function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): Numbers
 
 async function resultOf(graph: Graph, x: Numbers, compute: Compute): Promise<Numbers> {
   const { y } = await compute.run(graph, { [graph.inputs[0]?.name ?? 'x']: x });
-  await compute.release(graph);
   if (!y) throw new Bug('a feed-forward without a result');
   return y;
 }

@@ -41,10 +41,13 @@ export async function lossesWithout(
   const { grams } = await compute.run(gramsGraph, { rights: numbers([experts, m, down.columns], stacked(rights)) });
   if (!grams) throw new Bug('losses without products');
   const parts: Matrix[] = [];
+  let lefts = new Float32Array();
   for (const [i, batch] of h.entries()) {
     const tokens = Int32Array.from({ length: Math.ceil(batch.rows / every) }, (_, t) => t * every);
     const places = repair && repair.project.columns > 0 ? await compute.product(pickRows(x[i] as Matrix, tokens), repair.project) : matrix(tokens.length, 0);
-    const lefts = leftsOf(batch, tokens, order, { experts, size, places, m });
+    const length = experts * tokens.length * m;
+    if (lefts.length !== length) lefts = new Float32Array(length);
+    fillLefts(lefts, batch, tokens, order, { experts, size, places, m });
     const { losses } = await compute.run(lossesGraph, { lefts: numbers([experts, tokens.length, m], lefts), grams });
     if (!losses) throw new Bug('losses without a result');
     parts.push(transposed(matrix(experts, tokens.length, Float32Array.from(losses.data))));
@@ -56,14 +59,14 @@ const numbers = (dims: readonly number[], data: Float32Array): Numbers => ({ dty
 
 const stacked = (parts: readonly Matrix[]): Float32Array => belowAll(parts).data;
 
-/** Rows [h, x · project, 1] of some tokens, expert by expert, as far as they have `m` numbers: [experts, T, m]. */
-function leftsOf(
+/** Makes `lefts` the rows [h, x · project, 1] of some tokens, expert by expert, as far as they have `m` numbers: [experts, T, m]. */
+function fillLefts(
+  lefts: Float32Array,
   h: Matrix,
   tokens: Int32Array,
   order: Int32Array,
   { experts, size, places, m }: { readonly experts: number; readonly size: number; readonly places: Matrix; readonly m: number },
-): Float32Array {
-  const lefts = new Float32Array(experts * tokens.length * m);
+): void {
   const rank = places.columns;
   for (let t = 0; t < tokens.length; t++) {
     const from = (tokens[t] as number) * h.columns;
@@ -74,7 +77,6 @@ function leftsOf(
       if (m > size) lefts[at + m - 1] = 1;
     }
   }
-  return lefts;
 }
 
 /** R [E, M, D] → R·Rᵀ, [E, M, M]. */

@@ -18,10 +18,17 @@ export function pickingOf({ experts, shared, picks, varying }: EmergentSettings)
 export function picksOf(scores: Matrix, picking: Picking): Matrix {
   const [k, above] = picking.kind === 'top' ? [picking.k, Number.NEGATIVE_INFINITY] : [picking.most, thresholdOf(scores, picking)];
   const picked = matrix(scores.rows, scores.columns);
+  const e = scores.columns;
   for (let t = 0; t < scores.rows; t++) {
     const line = row(scores, t);
-    const order = Array.from(line.keys()).sort((a, b) => (line[b] as number) - (line[a] as number) || a - b);
-    for (const expert of order.slice(0, k)) if ((line[expert] as number) > above) picked.data[t * scores.columns + expert] = 1;
+    const least = line.slice().sort()[Math.max(0, e - k)] as number;
+    // Those above the k-th are picked, and of those equal to it as many as are left.
+    let left = k;
+    for (let j = 0; j < e; j++) if ((line[j] as number) > least) left--;
+    for (let j = 0; j < e; j++) {
+      const score = line[j] as number;
+      if (score > above && (score > least || (score === least && left-- > 0))) picked.data[t * e + j] = 1;
+    }
   }
   return picked;
 }

@@ -57,10 +57,14 @@ const pickedShare = 1e-3;
 /** The sums after one more batch of hidden values [T, F] and picks [T, experts], 1 or 0. Those of `before` are reused. */
 export function addDropped(before: Dropped | undefined, hidden: Matrix, picks: Matrix, { experts, labels }: Grouping): Dropped {
   const { sums, counts } = before ?? { sums: new Float64Array(hidden.columns), counts: new Float64Array(experts) };
+  const weights = new Float64Array(experts);
   for (let t = 0; t < hidden.rows; t++) {
-    const weights = row(picks, t).map((one) => (one > 0 ? pickedShare : 1));
+    for (let expert = 0; expert < experts; expert++) {
+      const weight = (picks.data[t * experts + expert] as number) > 0 ? pickedShare : 1;
+      weights[expert] = weight;
+      counts[expert] = (counts[expert] as number) + weight;
+    }
     const line = row(hidden, t);
-    for (const [expert, weight] of weights.entries()) counts[expert] = (counts[expert] as number) + weight;
     for (let i = 0; i < line.length; i++) {
       const expert = labels[i] as number;
       if (expert >= 0) sums[i] = (sums[i] as number) + (weights[expert] as number) * (line[i] as number);
