@@ -174,7 +174,7 @@ function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, t
     case 'batched':
       return node * n * (products + 3) + Math.max((n * bytes) / read, (n * tokens * flops) / multiply);
     case 'guarded':
-      return node * (30 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply);
+      return node * (35 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply);
     case 'gathered':
       return node * 20 + rows * bytes * (1 / copy + 1 / read);
     case 'looped':
