@@ -12,13 +12,15 @@ const shapes = [
 ] as const;
 const tokens = [1, 16, 256] as const;
 const rounds = Number(process.env['ROUNDS'] ?? 5);
-const L = Number(process.env['LAYERS'] ?? 4);
+/** Bytes that a token reads at least, more than the caches hold. */
+const cold = 64 << 20;
 const child = fileURLToPath(new URL('mixture-child.ts', import.meta.url));
 const names = process.env['ONLY']?.split(',') ?? ['chosen', ...loweringNames, 'MoE', 'dense'];
+const layersOf = ({ D, H, k }: (typeof shapes)[number]): number => Math.ceil(cold / (3 * 4 * D * H * k));
 let held = true;
 for (const shape of shapes) {
   const figures = measure(
-    names.map((name) => ({ name, command: ['npx', 'tsx', child, name, JSON.stringify({ ...shape, L })] })),
+    names.map((name) => ({ name, command: ['npx', 'tsx', child, name, JSON.stringify({ ...shape, L: layersOf(shape) })] })),
     rounds,
   );
   const of = (name: string, count: number): number => figures.get(name)?.[`t${count}`] ?? Number.NaN;
