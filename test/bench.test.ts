@@ -126,6 +126,16 @@ describe('moec bench', () => {
     expect(models).toEqual([{ name: join(scratch, 'compiled'), medians, rounds: [round, round] }]);
   }, 60_000);
 
+  it('says when one model is stepped and the other is not', async () => {
+    const compiled = join(scratch, 'stepped');
+    expect((await moec(['compile', 'models/tiny.moe', '-o', compiled])).code).toBe(0);
+    const beside = async (other: string): Promise<string> => (await moec(['bench', compiled, other, ...quick, '--no-bound'])).err;
+    expect(await beside('models/tiny.moe')).toContain(
+      `note[forms-differ]: ${compiled} is stepped token by token, models/tiny.moe writes in a loop of its graph: the difference of the two ways is in the figures`,
+    );
+    expect(await beside(compiled)).not.toContain('forms-differ');
+  }, 60_000);
+
   it('only reads where a model does not continue', async () => {
     const { out } = await moec(['bench', 'models/tiny.moe', ...quick, '--no-cache', '--no-bound', '--json']);
     expect(JSON.parse(out).models[0].medians).toEqual({ load: expect.any(Number), 'read 8': expect.any(Number) });

@@ -83,7 +83,7 @@ async function act(terminal: Terminal, paths: readonly string[], options: BenchO
       models.map(({ ready }) => ready.executable),
       options,
     );
-    const notes: Diagnostic[] = models.flatMap(({ ready }) => ready.diagnostics);
+    const notes: Diagnostic[] = [...models.flatMap(({ ready }) => ready.diagnostics), ...formsDiffer(models)];
     const entries: Entry[] = models.map(({ path, ready }, i) => ({
       name: path,
       job: modelJob(contenderOf(ready.executable, folder.path, `model-${i}`), contexts, options),
@@ -101,6 +101,13 @@ async function act(terminal: Terminal, paths: readonly string[], options: BenchO
     for (const release of releases) release();
     folder.remove();
   }
+}
+
+/** Says so where one model writes in a loop of its graph and the other does not. */
+function formsDiffer(models: readonly { readonly path: string; readonly ready: Ready }[]): readonly Diagnostic[] {
+  const named = (form: Executable['form']): string | undefined => models.find(({ ready }) => ready.executable.form === form)?.path;
+  const [stepped, looped] = [named('step'), named('loop')];
+  return stepped !== undefined && looped !== undefined ? [diagnose('forms-differ', { stepped, looped })] : [];
 }
 
 const usualContexts = [128, 512];

@@ -64,4 +64,12 @@ operators of their own, such as the experts of a mixture, and it does not say wh
 wrong: nothing; this is a note
 right: \`moec bench mine.moe\`, the model that was compiled`,
   },
+  'forms-differ': {
+    severity: 'note',
+    message: text`${'stepped'} is stepped token by token, ${'looped'} writes in a loop of its graph: the difference of the two ways is in the figures`,
+    explanation: `A model that is compiled here writes in a loop of its graph, where nothing is read back between tokens. A compiled folder is stepped from
+outside, its cache handed over with every token, which takes longer. Compared with each other, models of the same speed differ.
+wrong: \`moec bench out/emergent ./SmolLM2-135M\`
+right: \`moec bench out/emergent out/dense\`, both compiled`,
+  },
 } as const;
