@@ -26,7 +26,7 @@ interface Product {
 
 /** Products that are computed as one. */
 export interface ExpertProduct {
-  /** Nodes that it stands for, biases too. */
+  /** Nodes that it stands for, biases too; that of the first product in the body is first. */
   readonly nodes: readonly Node[];
   /** The rows that it reads. */
   readonly x: Value;
@@ -43,9 +43,7 @@ export function expertProducts(kind: Kind, rows: number, context: LoweringContex
     groups.set(x, [...(groups.get(x) ?? []), product]);
   }
   const order = layout.kind === 'in turn' ? layout.order(kind) : [];
-  const place = ({ matrix }: Product): number => order.indexOf(matrix);
-  const inOrder = (parts: readonly Product[]): readonly Product[] => [...parts].sort((a, b) => place(a) - place(b));
-  const all = [...groups].flatMap(([x, parts]) => (layout.kind === 'apart' ? parts.map((part) => productOf(x, [part], layout)) : [productOf(x, inOrder(parts), layout)]));
+  const all = [...groups].flatMap(([x, parts]) => (layout.kind === 'apart' ? parts.map((part) => productOf(x, [part], order, layout)) : [productOf(x, parts, order, layout)]));
   return new Map(all.flatMap((product) => product.nodes.map((node) => [node, product] as const)));
 }
 
@@ -66,19 +64,20 @@ function productsOf({ body, lifted }: Kind, rows: number, context: LoweringConte
     const width = present(constant(present(w?.type?.dims[1])));
     const [sum, ...others] = readersOf(y);
     const added = sum?.op.name === 'add' && others.length === 0 && y.type.dims.length === 2 ? sum : undefined;
-    const port = weightAt(
-      added?.inputs.find((one) => one !== y),
-      1,
-    );
+    const vector = added?.inputs.find((one) => one !== y);
+    // One of another size is no bias: it is spread over the columns, or they over it.
+    const size = vector?.type?.dims[0];
+    const port = size && constant(size) === width ? weightAt(vector, 1) : -1;
     return [{ node, matrix, width, ...(added && port >= 0 ? { bias: { node: added, port } } : {}) }];
   });
 }
 
-/** Several products as one. Biases become part of it where all of them have one. */
-function productOf(x: Value, parts: readonly Product[], layout: Layout): ExpertProduct {
+/** Several products, as they follow in the body, as one. Biases become part of it where all of them have one. */
+function productOf(x: Value, parts: readonly Product[], order: readonly number[], layout: Layout): ExpertProduct {
   const biased = parts.every(({ bias }) => bias);
   const alike: readonly Product[] = biased ? parts : parts.map(({ bias: _, ...part }) => part);
-  return { nodes: alike.flatMap(({ node, bias }) => (bias ? [node, bias.node] : [node])), x, parts: alike, layout };
+  const inOrder = [...alike].sort((a, b) => order.indexOf(a.matrix) - order.indexOf(b.matrix));
+  return { nodes: alike.flatMap(({ node, bias }) => (bias ? [node, bias.node] : [node])), x, parts: inOrder, layout };
 }
 
 /** The values of the body that a product stands for. */

@@ -2,6 +2,7 @@
 
 import { isArray } from '../../graph/attr.ts';
 import { constant as constantOp } from '../../graph/constant.ts';
+import { constant } from '../../graph/dim.ts';
 import { evaluateGraph } from '../../graph/eval.ts';
 import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
 import { type NdArray, ndArray } from '../../graph/nd-array.ts';
@@ -26,6 +27,7 @@ export function feedForward(body: Graph, constantOf: (one: Value) => NdArray | u
   const result = body.outputs[0]?.value;
   const made = new Map(body.nodes.flatMap((node) => node.outputs.map((one) => [one, node] as const)));
   const readers = (one: Value): number => body.nodes.filter((node) => node.inputs.includes(one)).length;
+  const sizes = (port: number): readonly (number | undefined)[] => own[port]?.type?.dims.map(constant) ?? [];
   const product = (one: Value | undefined): (Product & { readonly of: Value }) | undefined => {
     const node = one && made.get(one);
     if (!node) return undefined;
@@ -40,7 +42,8 @@ export function feedForward(body: Graph, constantOf: (one: Value) => NdArray | u
     const bias = at(node.inputs[port]);
     const inner = node.inputs[1 - port];
     const within = bias === undefined || !inner || readers(inner) > 1 ? undefined : product(inner);
-    return within && within.bias === undefined && own[bias ?? 0]?.type?.dims.length === 1 ? { ...within, bias } : undefined;
+    if (!within || within.bias !== undefined || bias === undefined) return undefined;
+    return sizes(bias).length === 1 && sizes(bias)[0] === sizes(within.matrix)[1] ? { ...within, bias } : undefined;
   };
   const down = product(result);
   if (!x || !down) return undefined;
