@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { Worker } from 'node:worker_threads';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { Outcome } from '../src/diagnostics/diagnostic.ts';
 import type { Executable, Form } from '../src/run/executable.ts';
@@ -108,6 +109,21 @@ describe('a session', () => {
     await session.close();
     expect(codesOf(await session.run({}))).toEqual(['session-ended']);
     await session.close();
+  });
+
+  it('keeps what is asked after it is closed from the session that has its worker then', async () => {
+    const spare: Worker[] = [];
+    const first = expectValue(await openSession(executable('whole'), { spare }));
+    const closed = first.close();
+    expect(codesOf(await first.run({}))).toEqual(['session-ended']);
+    await closed;
+    expect(spare).toHaveLength(1);
+    const second = expectValue(await openSession(executable('whole'), { spare }));
+    expect(spare).toHaveLength(0);
+    const [late, own] = await Promise.all([first.run({}), second.run({})]);
+    expect([codesOf(late), codesOf(own)]).toEqual([['session-ended'], ['model-does-not-run']]);
+    await second.close();
+    await Promise.all(spare.map((worker) => worker.terminate()));
   });
 });
 

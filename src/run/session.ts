@@ -36,7 +36,7 @@ export interface Session {
   run(feeds: Tensors, wanted?: readonly string[]): Promise<Outcome<Tensors>>;
   /** Writes continuations; `listen` takes tokens step by step, a token for each row, -1 where a row has ended. Keys and values stay in the worker. */
   decode(plan: DecodePlan, listen: (tokens: Int32Array) => void): Decoding;
-  /** Frees the model and ends the worker. What is still running fails. */
+  /** Lets what is running end, a continuation at its next token, then frees the model and ends the worker or gives it back. What is asked later fails. */
   close(): Promise<void>;
 }
 
@@ -86,7 +86,9 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
 
   /** Sends a request; the worker keeps the process alive as long as an answer is due. */
   function ask(request: Request & { readonly id: number }, listen: Waiting['listen'] = () => {}): Promise<Outcome<Reply>> {
-    if (lost) return Promise.resolve({ ok: false, diagnostics: lost });
+    // A worker that was given back is another session's.
+    const gone = lost ?? (closed && [diagnose('session-ended', { reason: 'it was closed' })]);
+    if (gone) return Promise.resolve({ ok: false, diagnostics: gone });
     return new Promise((settle) => {
       waiting.set(request.id, { listen, settle });
       worker.ref();
@@ -122,7 +124,7 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
       decode(plan, listen) {
         const id = next++;
         const done = ask({ kind: 'decode', id, plan }, listen).then((outcome) => through(outcome, (reply) => (reply.kind === 'decoded' ? reply.timing : undefined)));
-        return { done, finish: (row) => worker.postMessage({ kind: 'finish', id, row } satisfies Request) };
+        return { done, finish: (row) => closed || worker.postMessage({ kind: 'finish', id, row } satisfies Request) };
       },
       close() {
         closed ??= end();
