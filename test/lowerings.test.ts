@@ -258,4 +258,7 @@ test('matrices that read the same rows are one product where weights are written
   ] as const)
     expect(apart - (await products(of, storage, single('guarded')))).toBeGreaterThanOrEqual(gated * 6);
   expect(await products(lying, 'written', { few: 'gathered', many: 'guarded' })).toBeGreaterThanOrEqual(apart);
+  // Beside the operator too: in its order they would be cut out of a copy of all, expert by expert.
+  const pair = { few: 'fused', many: 'guarded' } as const;
+  expect((await products(lying, 'checkpoint', pair)) - (await products(lying, 'written', pair))).toBeGreaterThanOrEqual(6);
 });

@@ -28,10 +28,10 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
   };
 }
 
-/** Two lowerings read the same bytes, and a checkpoint's are read where they lie. */
+/** Two lowerings read the same bytes: as the operator has them where they are written anew, else stacks, and a checkpoint's where they lie. */
 function layoutFor({ few, many, written }: Choice, graph: Graph): Layout {
   if (few === many) return { kind: written ? 'beside' : 'apart' };
-  return [few, many].includes('fused') ? { kind: 'in turn', order: fusedOrder(graph) } : { kind: 'stacked' };
+  return written && [few, many].includes('fused') ? { kind: 'in turn', order: fusedOrder(graph) } : { kind: 'stacked' };
 }
 
 const loweringsIn = (graph: Graph, layout: Layout): Readonly<Record<LoweringName, Lowering>> => ({
