@@ -141,11 +141,13 @@ function stagesOfLevel({ rows, between }: { readonly rows: readonly Node[]; read
 
 /** Between segments each slot holds rows of several experts: what reads other tokens there would read what other experts made of them. */
 function refuseMixing(node: Node, expert: Expert, at: ReadonlyMap<Value, unknown>, lead: readonly Dim[]): void {
-  if (node.op.name === 'attend') return refuseOwnKeys(node, expert, at);
-  for (const name of new Set(lead.flatMap(symbolsOf))) {
-    const why = whyNotStepped(node, rowsOf(name));
-    if (why !== undefined) throw new NotPerToken(node, why);
-  }
+  if (node.op.name === 'attend') refuseOwnKeys(node, expert, at);
+  else
+    for (const name of new Set(lead.flatMap(symbolsOf))) {
+      const why = whyNotStepped(node, rowsOf(name));
+      if (why !== undefined) throw new NotPerToken(node, why);
+    }
+  if (node.inputs.some((one) => one && expert.weights.has(one))) throw new NotPerToken(node, 'it reads a weight of each expert where the axes of tokens do not come first');
 }
 
 /** Keys and values of an expert's own would have to be those of every token, picked or not. */
