@@ -21,7 +21,8 @@ export interface Asked {
   readonly experts: number;
   readonly picks: number;
   readonly shared?: number;
-  readonly repair?: boolean;
+  /** Of what stands in for experts; means alone are of rank 0. Nothing stands in where it is left out. */
+  readonly rank?: number;
   /** Experts with scores up to it are not picked. */
   readonly above?: number;
 }
@@ -35,7 +36,7 @@ export function orderOf(labels: ArrayLike<number>, experts: number, size: number
 }
 
 /** The first neurons are shared, the others dealt in steps of seven; the last expert may be filled up. */
-export function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, repair = false, above }: Asked): Conversion {
+export function conversionOf({ path, width, neurons }: FeedForward, { experts, picks, shared = 0, rank, above }: Asked): Conversion {
   const size = Math.ceil((neurons - shared) / experts);
   const labels = Array.from({ length: neurons }, (_, i) => (i < shared ? -1 : Math.floor((((i - shared) * 7) % (neurons - shared)) / size)));
   return {
@@ -46,7 +47,9 @@ export function conversionOf({ path, width, neurons }: FeedForward, { experts, p
     picks,
     ...(above === undefined ? {} : { threshold: { score: above, mean: picks } }),
     router: { kind: 'linear', weight: ndArray([width, experts], wave(width * experts, 12.9898)), bias: ndArray([experts], wave(experts, 4.1)) },
-    ...(repair ? { repair: { projection: ndArray([width, 3], wave(width * 3, 7.7)), maps: ndArray([experts, 4, width], wave(experts * 4 * width, 3.3)) } } : {}),
+    ...(rank === undefined
+      ? {}
+      : { repair: { projection: ndArray([width, rank], wave(width * rank, 7.7)), maps: ndArray([experts, rank + 1, width], wave(experts * (rank + 1) * width, 3.3)) } }),
   };
 }
 
@@ -55,8 +58,11 @@ export const cases: readonly Asked[] = [
   { experts: 4, picks: 2 },
   { experts: 5, picks: 2 },
   { experts: 4, picks: 1, shared: 4 },
-  { experts: 3, picks: 2, repair: true },
-  { experts: 5, picks: 3, shared: 2, repair: true },
+  { experts: 3, picks: 2, rank: 3 },
+  { experts: 5, picks: 3, shared: 2, rank: 3 },
+  { experts: 4, picks: 2, rank: 0 },
+  { experts: 5, picks: 3, shared: 2, rank: 0 },
   { experts: 5, picks: 4, above: 0 },
-  { experts: 5, picks: 4, shared: 2, repair: true, above: 0.25 },
+  { experts: 5, picks: 4, shared: 2, rank: 3, above: 0.25 },
+  { experts: 5, picks: 4, shared: 2, rank: 0, above: 0.25 },
 ];

@@ -38,8 +38,8 @@ function expected(graph: Graph, feedForward: FeedForward, conversion: Conversion
       let sum = bias?.data[d] ?? 0;
       for (let i = 0; i < neurons; i++) if (runs(i)) sum += (h.data[t * neurons + i] ?? 0) * (down.data[i * width + d] ?? 0);
       if (repair) {
-        const z = [...times(repair.projection, 3), 1];
-        for (let e = 0; e < experts; e++) if (!picked.has(e)) z.forEach((one, j) => (sum += one * (repair.maps.data[(e * 4 + j) * width + d] ?? 0)));
+        const z = [...times(repair.projection, repair.projection.dims[1] ?? 0), 1];
+        for (let e = 0; e < experts; e++) if (!picked.has(e)) z.forEach((one, j) => (sum += one * (repair.maps.data[(e * z.length + j) * width + d] ?? 0)));
       }
       y[t * width + d] = sum;
     }
@@ -87,7 +87,7 @@ describe.each(models)('%s', (_, found) => {
 
   test('the number of picks may be given at run time: any is what the graph with as many is, all are the dense model, to 1e-5', async () => {
     const ids = ndArray([1, 6], [3, 10, 17, 24, 31, 6], 'i64');
-    const asked: Asked = { experts: 4, picks: 2, shared: 4, repair: true };
+    const asked: Asked = { experts: 4, picks: 2, shared: 4, rank: 3 };
     const converted = (picks: number): Graph =>
       replaceFeedForwards(
         graph,
