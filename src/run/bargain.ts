@@ -148,6 +148,7 @@ function routerParameters(conversion: Conversion, { width }: FeedForward): numbe
   const { router, repair, experts } = conversion;
   const { kind: _, ...arrays } = router;
   const scores = Object.values(arrays).reduce((sum: number, array) => sum + count(array.dims), 0);
-  const rank = repair ? (repair.maps.dims[1] ?? 0) : 0;
-  return Math.max(scores, experts) + (repair ? width * rank * (1 + 1 + meanPicks(conversion)) : 0);
+  // What stands in for all experts and for each of those that run, and what it reads, where it reads anything.
+  const rows = repair?.maps.dims[1] ?? 0;
+  return Math.max(scores, experts) + width * rows * ((rows > 1 ? 1 : 0) + 1 + meanPicks(conversion));
 }

@@ -105,6 +105,9 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     if (!spare || lost) await worker.terminate();
     else {
       for (const event of ['message', 'error', 'exit']) worker.removeAllListeners(event);
+      const drop = (): void => void (spare.includes(worker) && spare.splice(spare.indexOf(worker), 1));
+      worker.once('error', drop);
+      worker.once('exit', drop);
       worker.unref();
       spare.push(worker);
     }

@@ -53,17 +53,18 @@ function estimate(graph: Graph, feedForward: FeedForward, asked: Asked, options:
       const used = estimates.find(({ lowering }) => lowering === (tokens === 1 ? few : many));
       return sum + ((tokens === 1 ? used?.one : used?.many) ?? 0);
     }, 0);
-    const routed = costOfProducts(layer(besides(width, conversion, asked), 4), tokens, costs);
+    const routed = costOfProducts(layer(...besides(width, conversion, asked)), tokens, costs);
     const shared = always > 0 ? costOfProducts(layer(always, products), tokens, costs) : 0;
     return { tokens, dense: costOfProducts(layer(width * neurons * products, products), tokens, costs), experts: picked + routed + shared };
   });
 }
 
-/** Parameters of the router and of what stands in for experts that are not picked. */
-function besides(width: number, { experts }: Conversion, { score, repair }: Asked): number {
+/** Parameters and products of the router and of what stands in for experts that are not picked. */
+function besides(width: number, { experts }: Conversion, { score, repair }: Asked): readonly [parameters: number, products: number] {
   const features = score.kind === 'fitted' || score.kind === 'decisive' ? score.features : 0;
   const rank = repair.kind === 'low_rank' ? repair.rank : 0;
-  return features * (width + experts) + width * experts + (repair.kind === 'none' ? 0 : 2 * width * (rank + 1));
+  const stand = rank > 0 ? 2 * width * (rank + 1) : repair.kind === 'none' ? 0 : width;
+  return [features * (width + experts) + width * experts + stand, 1 + (features > 0 ? 1 : 0) + (rank > 0 ? 2 : 0)];
 }
 
 function standIn({ path, width, neurons }: FeedForward, { experts: all, shared, picks }: Asked): Conversion {
