@@ -30,6 +30,7 @@ const experts = {
   half: 'HalfBiased(D, H)',
   normed: 'Normed(D, H)',
   scaled: 'Scaled(D, SwiGLU(D, H))',
+  idle: '[SwiGLU(D, H), SwiGLU(D, H), SwiGLU(D, H), SwiGLU(D, H), Nothing(D)]',
   unlike: '[SwiGLU(D, H), SwiGLU(D, H), Mlp(D, H, act: Relu()), Identity(D), SwiGLU(D, 5)]',
   turned: 'Turned(D, H)',
   heads: 'Heads(D, 2, 4)',
@@ -68,6 +69,11 @@ layer Tied(D: int, N: int, k: int) {
 layer Alone(D: int) {
   weight w: [D, 1]
   forward(x: [.., D]) -> (experts: i64[.., 1], weights: [.., 1]) { return i64(x @ w * 0.0) + 1, x @ w }
+}
+/// What is picked where fewer are picked than may be.
+layer Nothing(D: int) {
+  weight zeros: [D] = 0.0
+  forward(x: [.., D]) -> [.., D] { return x * zeros }
 }
 layer Clamped(D: int, H: int) {
   weight gate, up: [D, H]
@@ -149,6 +155,8 @@ const pairs: readonly Pair[] = [
   ...(Object.keys(routers) as Router[]).filter((router) => router !== 'input').map((router) => ['gated', router] as const),
   ...(Object.keys(experts) as Experts[]).filter((expert) => !['gated', 'scaled'].includes(expert)).map((expert) => [expert, 'picked'] as const),
   ['unlike', 'every'],
+  ['idle', 'units'],
+  ['idle', 'every'],
   ['heads', 'units'],
   ['heads', 'every'],
   ['heads', 'biased'],
@@ -160,7 +168,7 @@ const nameOf = ([expert, router]: Pair): string => `${expert}_${router}`;
 /** One model of all mixtures, each a result of its own. */
 function model(): Found {
   const mixture = ([expert, router]: Pair): string => {
-    const [copies, n] = expert === 'unlike' ? [1, 5] : [6, 6];
+    const [copies, n] = expert === 'unlike' || expert === 'idle' ? [1, 5] : [6, 6];
     return `mixture ${copies} of ${experts[expert]} ${routers[router].replace(/\bN\b/g, String(n))}`;
   };
   const parts = pairs.map((pair) => `  ${nameOf(pair)} = ${mixture(pair)}\n`).join('');

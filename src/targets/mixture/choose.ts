@@ -6,7 +6,7 @@ import { bytesOf } from '../../graph/type.ts';
 import { isMade } from '../../graph/views.ts';
 import { liftedWeights } from '../../passes/expert-weights.ts';
 import type { LoweringName, MixtureCosts, Target } from '../target.ts';
-import { notFused } from './fused.ts';
+import { givesNothing, notFused } from './fused.ts';
 import { canGather } from './gathered.ts';
 import { readSegment, type Segment } from './segment.ts';
 
@@ -70,7 +70,7 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
   const segment = readSegment(node, node);
   const { target, wish } = options;
   const written = options.written || ownMade(segment, around);
-  const sizes = sizesOf(segment, written);
+  const sizes = sizesOf(segment, around, written);
   const refusals = target.mixtures.names.map((lowering) => ({ lowering, reason: refusal(lowering, node, around, sizes, { ...options, written }) }));
   const refused = refusals.flatMap(({ lowering, reason }) => (reason === undefined ? [] : [{ lowering, reason }]));
   const possible = refusals.filter(({ reason }) => reason === undefined).map(({ lowering }) => lowering);
@@ -143,7 +143,7 @@ function refusal(lowering: LoweringName, node: Node, around: Graph, { k, bytes }
 }
 
 /** Matrices that read the same rows are one product where they can lie side by side. */
-function sizesOf({ n, slots, rows, kinds }: Segment, joined: boolean): Sizes {
+function sizesOf({ n, slots, rows, kinds }: Segment, around: Graph, joined: boolean): Sizes {
   const each = kinds.map(({ body, lifted, count }) => {
     const own = new Set(body.inputs.slice(rows.length));
     const products = body.nodes.filter(({ op, inputs }) => op.name === 'matmul' && inputs.some((one) => one && own.has(one)));
@@ -157,7 +157,10 @@ function sizesOf({ n, slots, rows, kinds }: Segment, joined: boolean): Sizes {
     };
   });
   const mean = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one) * one.count, 0) / Math.max(1, n);
-  return { n, k: constant(slots) ?? Math.max(1, Math.round(n / 4)), products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
+  // Where picks may be of nothing, half of them are taken to be.
+  const open = kinds.some((kind) => givesNothing(kind, around)) ? 2 : 1;
+  const k = Math.max(1, Math.round((constant(slots) ?? n / 4) / open));
+  return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
 }
 
 /** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */

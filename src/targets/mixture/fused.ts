@@ -25,16 +25,19 @@ export const fusedIn =
     const kind = present(segment.kinds[0]);
     const found = present(feedForward(kind.body, producersOf(around).array));
     const k = present(constant(segment.slots));
-    // Rows of tokens, or of sequences of them, go in as they are.
+    const varying = segment.n > kind.count;
+    // Rows of tokens, or of sequences of them, go in as they are, unless each has a number of picks of its own.
     const [row] = segment.rows;
-    const asRows = segment.lead.length > 2;
+    const asRows = segment.lead.length > 2 || varying;
     const x = asRows ? onnx.Reshape(row?.value, onnx.ints([-1, ...knownSizes(segment.out)])) : row?.value;
-    const logits = onnx.Log(weightsByExpert(context, segment, k));
+    const weights = weightsByExpert(context, segment, kind, k);
+    const logits = onnx.Log(weights);
     const [fc1, bias1] = rowsInTurn(context, kind, found.into, `${segment.name}.fc1`);
     const [fc2, bias2] = rowsInTurn(context, kind, [found.down], `${segment.name}.fc2`);
     const gated = found.activation === 'swiglu';
     const settings = {
-      k,
+      // Experts whose weight is next to nothing are not computed.
+      k: Math.min(k, kind.count),
       activation_type: found.activation,
       normalize_routing_weights: 1,
       use_sparse_mixer: 0,
@@ -44,17 +47,19 @@ export const fusedIn =
       swiglu_limit: gated && Number.isFinite(found.limit) ? float(found.limit) : undefined,
     };
     const [y] = onnx.all('MoE', [x, logits, fc1, bias1, fc2, bias2], settings, 1, { domain: 'com.microsoft' });
-    const whole = asRows ? onnx.Reshape(y, openShape(onnx, [...segment.lead, ...segment.out])) : y;
-    return [onnx.Mul(whole, segment.weights ? onnx.ReduceSum(segment.weights, onnx.ints([-1]), { keepdims: 1 }) : onnx.scalar(k))];
+    const shaped = (rows: Value): Value => (asRows ? onnx.Reshape(rows, openShape(onnx, [...segment.lead, ...segment.out])) : rows);
+    if (varying) return [shaped(onnx.Mul(present(y), onnx.ReduceSum(weights, onnx.ints([1]), { keepdims: 1 })))];
+    return [onnx.Mul(shaped(present(y)), segment.weights ? onnx.ReduceSum(segment.weights, onnx.ints([-1]), { keepdims: 1 }) : onnx.scalar(k))];
   };
 
-/** The weight of every expert for every token, f32 [tokens, n]; next to nothing where it was not picked. */
-function weightsByExpert({ onnx }: LoweringContext, { experts, weights, n }: Segment, k: number): Value {
+/** The weight of every expert of a kind, the first, for every token, f32 [tokens, count]; next to nothing where it was not picked. */
+function weightsByExpert({ onnx }: LoweringContext, { experts, weights, n }: Segment, { count }: Kind, k: number): Value {
   const picks = onnx.Reshape(experts, onnx.ints([-1, k]));
-  if (!weights) return onnx.ReduceSum(onnx.OneHot(picks, onnx.scalar(n, 'i64'), onnx.array(ndArray([2], [least, 1])), { axis: -1 }), onnx.ints([1]), { keepdims: 0 });
+  if (!weights) return onnx.ReduceSum(onnx.OneHot(picks, onnx.scalar(count, 'i64'), onnx.array(ndArray([2], [least, 1])), { axis: -1 }), onnx.ints([1]), { keepdims: 0 });
   const shape = onnx.Concat(onnx.Shape(picks, { start: 0, end: 1 }), onnx.ints([n]), { axis: 0 });
   const none = onnx.ConstantOfShape(shape, { value: ndArray([1], [least]) });
-  return onnx.ScatterElements(none, picks, onnx.Reshape(weights, onnx.ints([-1, k])), { axis: 1, reduction: 'add' });
+  const all = onnx.ScatterElements(none, picks, onnx.Reshape(weights, onnx.ints([-1, k])), { axis: 1, reduction: 'add' });
+  return n > count ? onnx.Slice(all, onnx.ints([0]), onnx.ints([count]), onnx.ints([1])) : all;
 }
 
 /** What keeps a segment from being one operator; undefined where nothing does. `around` is the graph it stands in. */
@@ -62,7 +67,7 @@ export function notFused(node: Node, around: Graph): string | undefined {
   const segment = readSegment(node, node);
   const [kind, ...others] = segment.kinds;
   if (!segment.summed) return 'its experts give one result a slot';
-  if (!kind || others.length > 0) return 'its experts are of several kinds';
+  if (!kind || !others.every((other) => givesNothing(other, around))) return 'its experts are of several kinds';
   if (segment.rows.length !== 1 || segment.rows[0]?.slotted) return 'its experts read more than the token';
   if (constant(segment.slots) === undefined) return 'the number of picks is known only at run time';
   const held = liftedWeights(around);
@@ -73,12 +78,22 @@ export function notFused(node: Node, around: Graph): string | undefined {
   return undefined;
 }
 
+/** Whether experts give zeros for any row: what a token picks where it picks fewer than it may. */
+export function givesNothing({ body, lifted }: Kind, around: Graph): boolean {
+  const held = liftedWeights(around);
+  const [node, ...others] = body.nodes;
+  const sources = lifted.map((one) => held.get(one)?.source);
+  return node?.op.name === 'mul' && others.length === 0 && sources.some((source) => source !== undefined && isZero(source));
+}
+
+const isZero = (source: Source): boolean => (source.kind === 'literal' ? source.array.data.every((one) => one === 0) : source.kind === 'random' && source.value === 0);
+
 /** The order in which the operator has the matrices of experts, by their place among the weights of one. */
 export const fusedOrder =
   (around: Graph) =>
   ({ body }: Kind): readonly number[] => {
-    const { into, down } = present(feedForward(body, producersOf(around).array));
-    return [...into, down].map(({ matrix }) => matrix);
+    const found = feedForward(body, producersOf(around).array);
+    return found ? [...found.into, found.down].map(({ matrix }) => matrix) : [];
   };
 
 /** Whether rows come out as wide as they go in, and either both of two products have a bias or none. */
