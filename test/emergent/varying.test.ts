@@ -57,8 +57,8 @@ test('a sweep gives what each conversion gives on its own, says the best of each
   const value = (name: string): number => alone.lines.find((line) => line.name === name)?.value ?? Number.NaN;
   expect(swept.dense).toBeCloseTo(value('dense'), 4);
   expect(swept.rows[2]?.value).toBeCloseTo(value('asked'), 4);
-  // Gated, 16 wide: 48 numbers a neuron; scores of 16 numbers and a bias for each expert; a mean of 16 for each that runs, their sum, and the column that reads it.
-  expect(swept.rows[2]?.ideal).toBeCloseTo((24 * 48) / (12 * 48 + 12 * 17 + 16 * (6 + 2)), 6);
+  // Gated, 16 wide: 48 numbers a neuron; scores of 16 numbers and a bias for each expert; a mean of 16 for each that runs, and their sum.
+  expect(swept.rows[2]?.ideal).toBeCloseTo((24 * 48) / (12 * 48 + 12 * 17 + 16 * (6 + 1)), 6);
   for (const [i, share] of [0.5, 0.75].entries()) {
     const rows = swept.rows.filter((row) => row.share === share);
     const best = rows.reduce((least, row) => (row.value < least.value ? row : least));
