@@ -13,7 +13,7 @@ import { matmul } from '../../ops/matmul.ts';
 import { sum } from '../../ops/reduce.ts';
 import { transpose } from '../../ops/shape.ts';
 import { type Grouping, neuronsOf, permutationOf } from './grouping.ts';
-import { below as belowAll, type Matrix, matrix, pickColumns, pickRows, row, transposed } from './matrix.ts';
+import { below as belowAll, everyRow, type Matrix, matrix, pickColumns, pickRows, row, transposed } from './matrix.ts';
 import type { Repair } from './repair.ts';
 
 /**
@@ -43,7 +43,7 @@ export async function lossesWithout(
   const parts: Matrix[] = [];
   let lefts = new Float32Array();
   for (const [i, batch] of h.entries()) {
-    const tokens = Int32Array.from({ length: Math.ceil(batch.rows / every) }, (_, t) => t * every);
+    const tokens = everyRow(batch.rows, every);
     const places = repair && repair.project.columns > 0 ? await compute.product(pickRows(x[i] as Matrix, tokens), repair.project) : matrix(tokens.length, 0);
     const length = experts * tokens.length * m;
     if (lefts.length !== length) lefts = new Float32Array(length);

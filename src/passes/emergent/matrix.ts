@@ -61,6 +61,11 @@ export function below(parts: readonly Matrix[]): Matrix {
   return all;
 }
 
+/** The numbers of the rows 0, step, 2 · step … of so many. */
+export function everyRow(rows: number, step: number): Int32Array {
+  return Int32Array.from({ length: Math.ceil(rows / step) }, (_, i) => i * step);
+}
+
 /** Σ x² of every row, in f64. */
 export function squaredNorms(of: Matrix): Float64Array {
   return Float64Array.from({ length: of.rows }, (_, i) => {

@@ -9,7 +9,7 @@ import type { Grouped } from './group.ts';
 import { type Grouping, permutationOf } from './grouping.ts';
 import type { Layer } from './layer.ts';
 import { lossesWithout } from './losses.ts';
-import { below, type Matrix, matrix, pickRows, rowsNormalised, transposed } from './matrix.ts';
+import { below, everyRow, type Matrix, matrix, pickRows, rowsNormalised, transposed } from './matrix.ts';
 import { fitMembership, type MembershipBasis, membershipBasis } from './membership.ts';
 import { type Picking, pickingOf } from './picking.ts';
 import type { Repair } from './repair.ts';
@@ -98,12 +98,7 @@ function basisOf({ inputs }: Layer, { directions, every, score: { features, pena
   const of = [features, seed, penalty, every].join();
   const known = bases.get(inputs);
   if (known?.of === of) return known.basis;
-  const some = inputs.map((batch) =>
-    pickRows(
-      batch,
-      Int32Array.from({ length: Math.ceil(batch.rows / every) }, (_, t) => t * every),
-    ),
-  );
+  const some = inputs.map((batch) => pickRows(batch, everyRow(batch.rows, every)));
   const basis = featuresOf(below(some), directions, compute).then((found) => membershipBasis(found, penalty, compute));
   bases.set(inputs, { of, basis });
   return basis;

@@ -8,7 +8,7 @@ import { joinedView, transposedView } from '../../graph/views.ts';
 import { expertSource } from '../../passes/expert-weights.ts';
 import type { LoweringContext } from '../target.ts';
 import { inTurn, matricesInTurn } from './rows-in-turn.ts';
-import { type Kind, present } from './segment.ts';
+import { type Kind, present, storeSource } from './segment.ts';
 
 /** How the matrices of an expert lie: in stacks that another lowering reads as well, each by itself, those of the same rows side by side, or row by row in turn as `MoE` has them. */
 export type Layout =
@@ -86,10 +86,8 @@ export const resultsOf = ({ parts }: ExpertProduct): readonly Value[] => parts.m
 /** What expert `e` gives for its rows: all parts beside each other, or their columns in turn, [rows, Σ widths]. */
 export function productOfExpert(context: LoweringContext, kind: Kind, product: ExpertProduct, rows: Value, e: number): Value {
   const { parts, layout } = product;
-  const hold = (ports: readonly number[], source: Source): Value => {
-    const path = ports.map((port) => present(context.expertWeight(present(kind.lifted[port]), e)).path).join('+');
-    return context.store({ path, source, storage: 'constant', value: value(path, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) }) });
-  };
+  const hold = (ports: readonly number[], source: Source): Value =>
+    storeSource(context, ports.map((port) => present(context.expertWeight(present(kind.lifted[port]), e)).path).join('+'), source);
   const matrices = parts.map(({ matrix }) => matrix);
   const biases = parts.flatMap(({ bias }) => (bias ? [bias.port] : []));
   const all = (ports: readonly number[]): readonly Source[] => ports.map((port) => present(context.weightOf(present(kind.lifted[port]))).source);

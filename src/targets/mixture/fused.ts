@@ -1,7 +1,7 @@
 /** A segment as onnxruntime's own operator `MoE`: any weighting that is not negative, as the logarithms of the weights for logits, normalised, and the result times their sum. */
 
 import { constant, dim } from '../../graph/dim.ts';
-import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
+import type { Graph, Node, Value } from '../../graph/graph.ts';
 import { ndArray } from '../../graph/nd-array.ts';
 import { float } from '../../graph/onnx.ts';
 import type { Source } from '../../graph/source.ts';
@@ -11,7 +11,7 @@ import type { Lowering, LoweringContext } from '../target.ts';
 import { type FeedForward, feedForward, type Product } from './feed-forward.ts';
 import { notNegative } from './not-negative.ts';
 import { inTurn, matricesInTurn } from './rows-in-turn.ts';
-import { type Kind, knownSizes, openShape, present, readSegment, type Segment } from './segment.ts';
+import { type Kind, knownSizes, openShape, present, readSegment, type Segment, storeSource } from './segment.ts';
 
 /** Added to weights before their logarithm, so that experts nobody picked have one too; below what f32 keeps of any weight that counts. */
 const least = 1e-30;
@@ -80,10 +80,11 @@ export function notFused(node: Node, around: Graph): string | undefined {
 
 /** Whether experts give zeros for any row: what a token picks where it picks fewer than it may. */
 export function givesNothing({ body, lifted }: Kind, around: Graph): boolean {
-  const held = liftedWeights(around);
   const [node, ...others] = body.nodes;
+  if (node?.op.name !== 'mul' || others.length > 0) return false;
+  const held = liftedWeights(around);
   const sources = lifted.map((one) => held.get(one)?.source);
-  return node?.op.name === 'mul' && others.length === 0 && sources.some((source) => source !== undefined && isZero(source));
+  return sources.some((source) => source !== undefined && isZero(source));
 }
 
 const isZero = (source: Source): boolean => (source.kind === 'literal' ? source.array.data.every((one) => one === 0) : source.kind === 'random' && source.value === 0);
@@ -108,7 +109,6 @@ function fits({ into, down }: FeedForward, { lifted }: Kind, x: Value | undefine
 function rowsInTurn(context: LoweringContext, kind: Kind, products: readonly Product[], path: string): readonly [Value, Value | undefined] {
   const sourceOf = (i: number): Source => present(context.weightOf(present(kind.lifted[i]))).source;
   const biases = products.flatMap(({ bias }) => (bias === undefined ? [] : [sourceOf(bias)]));
-  const hold = (source: Source, name: string): Value =>
-    context.store({ path: name, source, storage: 'constant', value: value(name, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) }) });
-  return [hold(matricesInTurn(products.map(({ matrix }) => sourceOf(matrix))), path), biases.length === 0 ? undefined : hold(inTurn(biases), `${path}_bias`)];
+  const matrices = matricesInTurn(products.map(({ matrix }) => sourceOf(matrix)));
+  return [storeSource(context, path, matrices), biases.length === 0 ? undefined : storeSource(context, `${path}_bias`, inTurn(biases))];
 }

@@ -2,8 +2,9 @@
 
 import { Bug } from '../../diagnostics/bug.ts';
 import { constant, type Dim, dim } from '../../graph/dim.ts';
-import type { Graph, Node, Value, Weight } from '../../graph/graph.ts';
+import { type Graph, type Node, type Value, value, type Weight } from '../../graph/graph.ts';
 import type { Onnx } from '../../graph/onnx.ts';
+import type { Source } from '../../graph/source.ts';
 import { expertNames } from '../../ops/routing.ts';
 import type { LoweringContext } from '../target.ts';
 
@@ -94,6 +95,11 @@ export function weightOfExpert(context: LoweringContext, kind: Kind, i: number, 
   if (weight) return context.store(weight);
   const { onnx } = context;
   return onnx.Gather(kind.stacked[i], onnx.scalar(e, 'i64'), { axis: 0 });
+}
+
+/** A source as an initializer of the graph that `context` writes. */
+export function storeSource(context: LoweringContext, path: string, source: Source): Value {
+  return context.store({ path, source, storage: 'constant', value: value(path, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) }) });
 }
 
 /** A shape whose first open size is left to `Reshape`. */
