@@ -130,7 +130,7 @@ model C from B { merge blocks[..1].ffn {}  merge blocks[2..].ffn {} }`;
     expect(derivation?.files).toMatchObject([{ path: 'm.experts.safetensors', span: { file: 'main.moe' } }]);
     const [calibrated] = build(`${base}model M from Base { emergent blocks[..].ffn { experts = 4  pick = top(2)  text = "a.txt" } }`, { model: 'M' }).derivations;
     const fitted = {
-      group: { kind: 'balanced_kmeans', of: 'activations', restarts: 1 },
+      group: { kind: 'coactivation' },
       score: { kind: 'decisive', features: 0, penalty: 1e-2 },
       repair: { kind: 'dropped_means' },
       inOrder: true,

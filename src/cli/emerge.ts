@@ -71,11 +71,11 @@ function options(command: Command): Command {
 
 const words = `
 Picks:   top(K), budget(SHARE), threshold(SHARE, most: K)
-Groups:  balanced_kmeans(of: keys | activations), coactivation, carved, contiguous, random
+Groups:  coactivation, balanced_kmeans(of: keys | activations), carved, contiguous, random
 Scores:  decisive(features: N), fitted(features: N), representative, mean_key; oracle, random
 Repairs: dropped_means, means, low_rank(N), none
-With text the defaults are balanced_kmeans(of: activations), decisive and dropped_means, which
-measured best with a fixed number of picks; without, balanced_kmeans(of: keys), mean_key and none.
+With text the defaults are coactivation, decisive and dropped_means, which measured best with
+a fixed number of picks; without, balanced_kmeans(of: keys), mean_key and none.
 At the same share threshold(SHARE) loses less; how long a token takes depends on the text then.`;
 
 function chosenOf(written: string): Chosen {

@@ -22,22 +22,23 @@ const shares = numbers('SHARES', '0.75,0.5,0.25');
 const seeds = numbers('SEEDS', '0,1,2');
 const only = new RegExp(process.env['ONLY'] ?? '');
 
+const together = 'coactivation';
 const activations = 'balanced_kmeans(of: activations)';
 const keys = 'balanced_kmeans(of: keys)';
 /** Setting by setting; the first of each grouping also says which controls pick among its experts. */
 const recipes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  'coactivation, decisive, dropped_means': { group: together, score: 'decisive', repair: 'dropped_means' },
+  'the same, budget': { group: together, score: 'decisive', repair: 'dropped_means', pick: 'budget' },
+  'the same, threshold': { group: together, score: 'decisive', repair: 'dropped_means', pick: 'threshold' },
+  'the same, 64 features': { group: together, score: 'decisive(features: 64)', repair: 'dropped_means' },
+  'coactivation, decisive, low_rank(16)': { group: together, score: 'decisive', repair: 'low_rank(16)' },
+  'coactivation, decisive, none': { group: together, score: 'decisive', repair: 'none' },
+  'coactivation, fitted, dropped_means': { group: together, score: 'fitted', repair: 'dropped_means' },
+  'coactivation, fitted, none': { group: together, score: 'fitted', repair: 'none' },
   'activations, decisive, dropped_means': { group: activations, score: 'decisive', repair: 'dropped_means' },
-  'the same, budget': { group: activations, score: 'decisive', repair: 'dropped_means', pick: 'budget' },
-  'the same, threshold': { group: activations, score: 'decisive', repair: 'dropped_means', pick: 'threshold' },
-  'the same, 64 features': { group: activations, score: 'decisive(features: 64)', repair: 'dropped_means' },
-  'activations, decisive, low_rank(16)': { group: activations, score: 'decisive', repair: 'low_rank(16)' },
-  'activations, decisive, none': { group: activations, score: 'decisive', repair: 'none' },
-  'activations, fitted, dropped_means': { group: activations, score: 'fitted', repair: 'dropped_means' },
-  'activations, fitted, none': { group: activations, score: 'fitted', repair: 'none' },
   'keys, decisive, dropped_means': { group: keys, score: 'decisive', repair: 'dropped_means' },
   'keys, fitted, none': { group: keys, score: 'fitted', repair: 'none' },
   'keys, mean_key, none (EMoE)': { group: keys, score: 'mean_key', repair: 'none' },
-  'coactivation, decisive, dropped_means': { group: 'coactivation', score: 'decisive', repair: 'dropped_means' },
   'carved, representative, none (CMoE)': { group: 'carved', score: 'representative', repair: 'none' },
 };
 

@@ -5,12 +5,9 @@ import type { Compute } from '../../graph/compute.ts';
 import { addPulls, exchangeAll, type Partition } from './exchange.ts';
 import { type Matrix, matrix, row, transposed } from './matrix.ts';
 
-/** How often, or how strongly, pairs of neurons fire on the same tokens: Σ aᵢ·aⱼ over the tokens of activity a [T, F] ≥ 0 (marks, or |h|), [F, F]. Grows `before`. */
-export async function addCoactivations(before: Matrix | undefined, activity: Matrix, compute: Compute): Promise<Matrix> {
-  const counts = await compute.product(transposed(activity), activity);
-  if (!before) return counts;
-  for (let i = 0; i < before.data.length; i++) before.data[i] = (before.data[i] as number) + (counts.data[i] as number);
-  return before;
+/** How often, or how strongly, pairs of neurons fire on the same tokens: Σ aᵢ·aⱼ over the tokens of activity a [F, T] ≥ 0 (marks, or |h|), [F, F]. */
+export async function coactivations(activity: Matrix, compute: Compute): Promise<Matrix> {
+  return compute.product(activity, transposed(activity));
 }
 
 /** A partition on the way, its neurons in no expert (−1) at first. */

@@ -4,18 +4,18 @@ import { Bug } from '../../diagnostics/bug.ts';
 import type { Compute } from '../../graph/compute.ts';
 import { balancedKmeans } from './balanced-kmeans.ts';
 import { carve } from './carved.ts';
-import { addCoactivations, coactivation } from './coactivation.ts';
+import { coactivation, coactivations } from './coactivation.ts';
 import { contiguous, random } from './controls.ts';
 import { type Grouping, groupingOf, mostImportant, others, sharedBeside } from './grouping.ts';
 import type { Layer } from './layer.ts';
-import { type Matrix, matrix, pickColumns, pickRows, row, rowsNormalised } from './matrix.ts';
+import { type Matrix, matrix, pickRows, row, rowsNormalised } from './matrix.ts';
 import { addProfile, cosineHidden, type Profile } from './profile.ts';
 import type { EmergentSettings } from './settings.ts';
 
 /** Lloyd's steps of one start, rounds of carving, passes of exchanges. */
 const [steps, rounds, passes] = [50, 1, 4];
-/** Tokens whose activations are a neuron's profile, at most. */
-const profileTokens = 1024;
+/** Tokens whose activations are a neuron's profile, at most: as a point of k-means, and where pairs of neurons are counted. */
+const [profileTokens, countedTokens] = [1024, 4096];
 /** The neurons that CMoE marks for a token. */
 const marks = 10;
 
@@ -41,17 +41,13 @@ export async function groupingFor(layer: Layer, { experts, shared, group, seed }
 async function labelsOf(layer: Layer, neurons: Int32Array, { experts, group, seed }: Pick<EmergentSettings, 'experts' | 'group' | 'seed'>, compute: Compute): Promise<Int32Array> {
   switch (group.kind) {
     case 'balanced_kmeans': {
-      const points = group.of === 'keys' ? pickRows(layer.keys, neurons) : profiles(layer, neurons);
+      const points = group.of === 'keys' ? pickRows(layer.keys, neurons) : profiles(layer, neurons, profileTokens);
       const sizes = Array.from({ length: experts }, () => neurons.length / experts);
       const { labels } = await balancedKmeans(rowsNormalised(points), { sizes, seed, restarts: group.restarts, iterations: steps }, compute);
       return labels;
     }
-    case 'coactivation': {
-      let weights: Matrix | undefined;
-      for (const batch of layer.hidden) weights = await addCoactivations(weights, absolute(pickColumns(batch, neurons)), compute);
-      if (!weights) throw new Bug('co-activation without tokens');
-      return coactivation(weights, experts, passes);
-    }
+    case 'coactivation':
+      return coactivation(await coactivations(profiles(layer, neurons, countedTokens), compute), experts, passes);
     case 'contiguous':
       return contiguous(neurons.length, experts);
     case 'random':
@@ -60,8 +56,6 @@ async function labelsOf(layer: Layer, neurons: Int32Array, { experts, group, see
       throw new Bug(`${group.kind} is no way to group`);
   }
 }
-
-const absolute = ({ rows, columns, data }: Matrix): Matrix => matrix(rows, columns, data.map(Math.abs));
 
 /** CMoE's marks on the calibration tokens. */
 async function marked({ inputs, keys, ups }: Layer, compute: Compute): Promise<Profile> {
@@ -84,10 +78,10 @@ function meanMass({ hidden, lengths, keys }: Layer): Float64Array {
   return masses;
 }
 
-/** |h| of each neuron over calibration tokens, evenly taken: [neurons, tokens]. */
-function profiles({ hidden }: Layer, neurons: Int32Array): Matrix {
+/** |h| of each neuron over calibration tokens, so many at most and evenly taken: [neurons, tokens]. */
+function profiles({ hidden }: Layer, neurons: Int32Array, most: number): Matrix {
   const total = hidden.reduce((sum, { rows }) => sum + rows, 0);
-  const every = Math.max(1, Math.ceil(total / profileTokens));
+  const every = Math.max(1, Math.ceil(total / most));
   const tokens = hidden.flatMap((batch) => Array.from({ length: batch.rows }, (_, t) => row(batch, t))).filter((_, t) => t % every === 0);
   const points = matrix(neurons.length, tokens.length);
   for (const [t, token] of tokens.entries()) for (const [i, neuron] of neurons.entries()) points.data[i * tokens.length + t] = Math.abs(token[neuron] as number);

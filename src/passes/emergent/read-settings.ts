@@ -13,7 +13,6 @@ interface WrittenGroup {
 }
 
 const kmeansOfKeys: Group & { readonly kind: 'balanced_kmeans' } = { kind: 'balanced_kmeans', of: 'keys', restarts: 1 };
-const kmeansOfActivations: Group = { ...kmeansOfKeys, of: 'activations' };
 const fittedFromInput: Score & { readonly kind: 'fitted' } = { kind: 'fitted', features: 0, penalty: 1e-2 };
 const decisiveFromInput: Score & { readonly kind: 'decisive' } = { kind: 'decisive', features: 0, penalty: 1e-2 };
 
@@ -150,7 +149,7 @@ function filled({ experts = 0, shared, pick, group, score, repair, seed, text: f
     experts,
     shared: always,
     ...picksOf(pick, experts, always),
-    group: group?.group ?? (calibrated ? kmeansOfActivations : kmeansOfKeys),
+    group: group?.group ?? (calibrated ? { kind: 'coactivation' } : kmeansOfKeys),
     score: score ?? (calibrated ? decisiveFromInput : { kind: 'mean_key' }),
     repair: repair ?? { kind: calibrated ? 'dropped_means' : 'none' },
     seed: seed ?? group?.seed ?? 0,
