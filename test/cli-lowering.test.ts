@@ -38,6 +38,18 @@ test('what cannot be lowered as asked is said, with the reason', async () => {
   expect(`${out}${err}`).not.toContain('blocks.0.ffn is not');
 });
 
+test.each([
+  ['ort', 'gathered,fused', 'gathered and fused would each hold the weights of all experts, in an order of their own'],
+  ['ort', 'batched,guarded', 'batched experts are ops of their own, and no other lowering stands beside them'],
+  ['portable', 'gathered,batched', 'the target portable takes one lowering, whatever the number of tokens'],
+  ['portable', 'guarded', 'the target portable has no lowering guarded'],
+])('for %s, %s is not used, since %s', async (target, lowering, reason) => {
+  const { code, out, err } = await moec(['compile', 'test/mixtures/moe.moe', '--target', target, '--lowering', lowering, '--dry-run', '-o', join(scratch, 'pair')]);
+  expect(code).toBe(0);
+  expect(`${out}${err}`).toContain(`blocks.0.ffn is not ${lowering} but `);
+  expect(`${out}${err}`).toContain(`: ${reason}; `);
+});
+
 test('a lowering that there is none of is a wrong call', async () => {
   const { code, err } = await moec(['compile', 'test/mixtures/moe.moe', '--lowering', 'sorted']);
   expect(code).toBe(2);

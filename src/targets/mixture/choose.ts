@@ -80,14 +80,25 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
     many: cost(lowering, sizes, manyTokens, target.mixtures.costs) / 1000,
   }));
   const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), written, estimates, refused };
-  const asked =
-    wish && possible.includes(wish.few) && possible.includes(wish.many) && (wish.few === wish.many || (target.controlFlow && ![wish.few, wish.many].includes('batched')))
-      ? wish
-      : undefined;
-  if (asked) return { ...about, ...asked, upTo: turn(asked, sizes, target.mixtures.costs), reason: 'asked for' };
-  const missed = wish ? `${refused.find(({ lowering }) => lowering === wish.few || lowering === wish.many)?.reason ?? `the target ${target.name} has no such lowering`}; ` : '';
+  const missed = wish && missing(wish, target, refusals);
+  if (wish && missed === undefined) return { ...about, ...wish, upTo: turn(wish, sizes, target.mixtures.costs), reason: 'asked for' };
   const best = cheapest(estimates, options.steps, target.controlFlow);
-  return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: `${missed}${best.reason}` };
+  return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: missed === undefined ? best.reason : `${missed}; ${best.reason}` };
+}
+
+/** What keeps a wish from being met; undefined where nothing does. */
+function missing({ few, many }: Wish, target: Target, refusals: readonly { readonly lowering: LoweringName; readonly reason: string | undefined }[]): string | undefined {
+  for (const name of new Set([few, many])) {
+    const known = refusals.find(({ lowering }) => lowering === name);
+    if (!known) return `the target ${target.name} has no lowering ${name}`;
+    if (known.reason !== undefined) return known.reason;
+  }
+  if (few === many) return undefined;
+  if (!target.controlFlow) return `the target ${target.name} takes one lowering, whatever the number of tokens`;
+  const pair = [few, many];
+  if (pair.includes('batched')) return 'batched experts are ops of their own, and no other lowering stands beside them';
+  if (pair.includes('fused') && !pair.includes('guarded')) return `${few} and ${many} would each hold the weights of all experts, in an order of their own`;
+  return undefined;
 }
 
 /** Whether the weights of all experts are made for the file. */
