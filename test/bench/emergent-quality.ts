@@ -37,7 +37,6 @@ const recipes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'coactivation, fitted, none': { group: together, score: 'fitted', repair: 'none' },
   'activations, decisive, dropped_means': { group: activations, score: 'decisive', repair: 'dropped_means' },
   'keys, decisive, dropped_means': { group: keys, score: 'decisive', repair: 'dropped_means' },
-  'keys, fitted, none': { group: keys, score: 'fitted', repair: 'none' },
   'keys, mean_key, none (EMoE)': { group: keys, score: 'mean_key', repair: 'none' },
   'carved, representative, none (CMoE)': { group: 'carved', score: 'representative', repair: 'none' },
 };
