@@ -62,7 +62,7 @@ export function writeArtefact(file: string, conversions: readonly StoredConversi
   writeSafetensors(file, [{ name: contents, dtype: 'u8', dims: [json.length], bytes: [json] }, ...tensors], { format: 'moec experts' });
 }
 
-/** Reads a file of `writeArtefact`; `name` is what messages call it. */
+/** Reads a file of `writeArtefact`; `name` is what messages call it. Whether a conversion fits its layer, `conversionFault` says. */
 export function readArtefact(file: string, name: string): Outcome<readonly StoredConversion[]> {
   const damaged = (reason: string): Outcome<never> => ({ ok: false, diagnostics: [diagnose('artefact-damaged', { file: name, reason })] });
   if (!existsSync(file)) return { ok: false, diagnostics: [diagnose('artefact-missing', { file: name })] };
@@ -90,7 +90,7 @@ interface Listed {
   readonly size: number;
   readonly picks: number;
   readonly threshold?: Threshold;
-  readonly router: Router['kind'];
+  readonly router: string;
   readonly digest: string;
 }
 
@@ -116,16 +116,17 @@ function listedIn(checkpoint: Checkpoint): readonly Listed[] | undefined {
   return Array.isArray(list) && list.every(isListed) ? list : undefined;
 }
 
+/** Whether what is listed is of the right types; numbers that JSON cannot hold are null. */
 function isListed(one: unknown): one is Listed {
   if (!isObject(one)) return false;
-  const counts = [one['experts'], one['size'], one['picks']];
-  const fits = counts.every((count) => Number.isSafeInteger(count) && Number(count) > 0) && Number(one['picks']) <= Number(one['experts']);
-  const { threshold } = one;
-  const plain = threshold === undefined || (isObject(threshold) && Number.isFinite(threshold['score']) && Number.isFinite(threshold['mean']));
-  return fits && plain && typeof one['path'] === 'string' && typeof one['digest'] === 'string' && Object.hasOwn(routerArrays, String(one['router']));
+  const { path, experts, size, picks, threshold, router, digest } = one;
+  const counted = [experts, size, picks].every((count) => typeof count === 'number');
+  return counted && (threshold === undefined || isObject(threshold)) && [path, router, digest].every((word) => typeof word === 'string');
 }
 
-/** The conversion, or what is wrong with it. */
+const isRouter = (kind: string): kind is Router['kind'] => Object.hasOwn(routerArrays, kind);
+
+/** The conversion, or what it lacks. */
 function conversionOf({ path, experts, size, picks, threshold, router: kind }: Listed, checkpoint: Checkpoint): Conversion | string {
   const array = (name: string): NdArray | undefined => {
     const info = checkpoint.tensors.get(`${path}.${name}`);
@@ -133,7 +134,7 @@ function conversionOf({ path, experts, size, picks, threshold, router: kind }: L
   };
   const [order, shared, projection, maps] = ['order', 'shared', 'repair.projection', 'repair.maps'].map(array);
   if (!order || !shared) return `the order of \`${path}\` is missing`;
-  if (order.data.length !== experts * size) return `the order of \`${path}\` has ${order.data.length} entries for ${experts} experts of ${size}`;
+  if (!isRouter(kind)) return `\`${path}\` has a router of an unknown kind, \`${kind}\``;
   const wanted = routerArrays[kind];
   const arrays = Object.fromEntries(wanted.flatMap((name) => [[name.replace('?', ''), array(`router.${name.replace('?', '')}`)] as const].filter(([, held]) => held)));
   const absent = wanted.find((name) => !name.endsWith('?') && !arrays[name]);

@@ -4,10 +4,12 @@ import { dirname, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Derivation, DerivationTarget } from '../model/index.ts';
 import { withPicks } from '../passes/emergent/conversion.ts';
+import { conversionFault } from '../passes/emergent/conversion-faults.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, findFeedForwards } from '../passes/feed-forwards.ts';
-import { digestOf, readArtefact } from './artefact.ts';
+import type { Checkpoint } from '../weights/checkpoint.ts';
+import { digestOf, readArtefact, type StoredConversion } from './artefact.ts';
 import { brokenIdentity, chooseLayers, convert, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
@@ -68,13 +70,22 @@ function stored(found: Found, { layers, settings, derivation }: Asked, name: str
   const replacements = layers.flatMap((feedForward): readonly Replacement[] => {
     const { path } = feedForward;
     const one = read.value.find(({ conversion }) => conversion.path === path);
-    if (!one) diagnostics.push(diagnose('artefact-lacks-layer', { file: name, path }));
-    else if (one.digest !== digestOf(feedForward, found.checkpoint)) diagnostics.push(diagnose('artefact-for-other-weights', { file: name, path }));
-    return one ? [{ feedForward, conversion: settings.picks > 0 ? withPicks(one.conversion, settings.picks) : one.conversion }] : [];
+    const unfit = objection(feedForward, one, name, found.checkpoint);
+    if (unfit) diagnostics.push(unfit);
+    return one && !unfit ? [{ feedForward, conversion: settings.picks > 0 ? withPicks(one.conversion, settings.picks) : one.conversion }] : [];
   });
   const few = replacements.find(({ conversion }) => conversion.picks > conversion.experts)?.conversion;
   if (few) diagnostics.push(diagnose('picks-out-of-range', { picked: few.picks, experts: few.experts }));
   return diagnostics.length > 0 ? { ok: false, diagnostics } : { ok: true, value: replacements, diagnostics: [] };
+}
+
+/** What keeps a stored conversion from standing for a feed-forward. */
+function objection(feedForward: FeedForward, stored: StoredConversion | undefined, file: string, checkpoint: Checkpoint | undefined): Diagnostic | undefined {
+  const { path } = feedForward;
+  if (!stored) return diagnose('artefact-lacks-layer', { file, path });
+  if (stored.digest !== digestOf(feedForward, checkpoint)) return diagnose('artefact-for-other-weights', { file, path });
+  const reason = conversionFault(feedForward, stored.conversion);
+  return reason === undefined ? undefined : diagnose('artefact-damaged', { file, reason });
 }
 
 /** What is converted with one choice of settings. */

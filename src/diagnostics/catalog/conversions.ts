@@ -83,7 +83,7 @@ right: both files in one folder`,
   'artefact-damaged': {
     severity: 'error',
     message: text`${'file'} does not hold a conversion: ${'reason'}`,
-    explanation: `The file lists its conversions in the tensor \`moec.json\` and holds for each the order of neurons, the router and what repairs it. A file that was cut short or written by something else is refused whole.
+    explanation: `The file lists its conversions in the tensor \`moec.json\` and holds for each the order of neurons, the router and what repairs it. A file that was cut short or written by something else is refused, and so are numbers that do not fit the layer: an order that has a neuron twice, a router of another size.
 wrong: a checkpoint of a model
 right: the NAME.experts.safetensors that \`moec emerge\` wrote`,
   },
