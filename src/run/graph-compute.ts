@@ -1,4 +1,4 @@
-/** `Compute` for the graphs of a model: lowered for onnxruntime, their numbers in the checkpoint where they lie there. */
+/** `Compute` for the graphs of a model: lowered for onnxruntime, their numbers in the checkpoint where they lie there together. */
 
 import { dirname } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
@@ -8,7 +8,7 @@ import { ort } from '../targets/ort.ts';
 import { lowerModel } from '../targets/pipeline.ts';
 import { type SessionCompute, sessionCompute } from './compute.ts';
 import type { Found } from './find-model.ts';
-import { placeWeights, planWeights } from './place-weights.ts';
+import { inOneFolder, placeWeights, planWeights } from './place-weights.ts';
 import type { SessionOptions } from './session.ts';
 
 /** Runs parts of a model: their weights lie in its checkpoint, or come from a seed where there is none; functions are those of its file, where it is one of ONNX. */
@@ -22,7 +22,7 @@ export type PartOf = Pick<Found, 'checkpoint' | 'imported'>;
 
 /** A model of ONNX whose weights stand in it, or in the checkpoint's files. */
 async function modelOf(graph: Graph, { checkpoint, imported }: PartOf): Promise<Uint8Array> {
-  const storage = checkpoint ? 'checkpoint' : 'written';
+  const storage = checkpoint && inOneFolder(checkpoint) ? 'checkpoint' : 'written';
   const lowered = await lowerModel(graph, { target: ort, form: 'whole', storage });
   if (!lowered.ok) throw new Bug(`${graph.name} cannot be lowered`, lowered.diagnostics.map(({ message }) => message).join('\n'));
   const plan = planWeights([lowered.value.graph], storage, checkpoint, Number.POSITIVE_INFINITY);

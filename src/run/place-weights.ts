@@ -1,6 +1,6 @@
 /** Where the numbers of a compiled model lie: in the checkpoint's own files, in one file written for it, or in the model itself. */
 
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
 import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph, Weight } from '../graph/graph.ts';
@@ -29,6 +29,11 @@ export interface WeightPlan {
   readonly layout: Layout;
   /** Files of the checkpoint that are pointed into. */
   readonly files: readonly string[];
+}
+
+/** Whether all tensors of a checkpoint lie in one folder: a session looks for external data in one, by the names of files alone. */
+export function inOneFolder({ tensors }: Checkpoint): boolean {
+  return new Set([...tensors.values()].map(({ file }) => dirname(file))).size <= 1;
 }
 
 /** Sorts the weights of some graphs. Those of fewer than `inlineBelow` bytes that do not lie in the checkpoint stand in the model. */

@@ -13,11 +13,12 @@ import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
 import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
+import type { Checkpoint } from '../weights/checkpoint.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
 import type { Executable } from './executable.ts';
 import { exportSettings } from './export-settings.ts';
 import type { Found } from './find-model.ts';
-import { type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
+import { inOneFolder, type PlaceOptions, placeWeights, planWeights } from './place-weights.ts';
 import { temporaryFolder } from './temporary.ts';
 
 /** How a model is made ready to run. */
@@ -47,7 +48,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   if (!facts.ok) return facts;
   const usual = formFor(found.model.graph, target);
   const form = found.imported ? 'whole' : (options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual));
-  const storage = found.checkpoint && liesTogether(found) ? 'checkpoint' : 'written';
+  const storage = found.checkpoint && liesTogether(found.checkpoint, found) ? 'checkpoint' : 'written';
   const lowered = await lowerModel(found.model.graph, {
     target,
     form,
@@ -91,12 +92,11 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   };
 }
 
-/** Whether the numbers of a model lie in one folder, or in itself where they are few: a session looks in one place. Rows in another order lie nowhere. */
-function liesTogether({ imported, checkpoint, model }: Found): boolean {
+/** Whether the numbers of a model lie in one folder of its checkpoint, or in itself where they are few. Rows in another order lie nowhere. */
+function liesTogether(checkpoint: Checkpoint, { imported, model }: Found): boolean {
   if (model.graph.weights.some(({ source }) => isRearranged(source))) return false;
   if (!imported) return true;
-  const folders = new Set([...(checkpoint?.tensors.values() ?? [])].map(({ file }) => dirname(file)));
-  return folders.size <= 1 && model.graph.weights.every(({ source }) => source.kind === 'tensor' || count(source.dims) * bytesOf[source.dtype] < inlineAtMost);
+  return inOneFolder(checkpoint) && model.graph.weights.every(({ source }) => source.kind === 'tensor' || count(source.dims) * bytesOf[source.dtype] < inlineAtMost);
 }
 
 /** The results that are fed back at the next step. */
