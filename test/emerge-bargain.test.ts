@@ -3,10 +3,12 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { emergentSettingsOf } from '../src/model/index.ts';
 import { findFeedForwards } from '../src/passes/feed-forwards.ts';
+import { measureLines } from '../src/run/bargain.ts';
 import { computedBy } from '../src/run/measured.ts';
+import { inSession, type Session } from '../src/run/session.ts';
 import { forecast } from '../src/targets/mixture/forecast.ts';
 import { must, targetOf, zooModel } from './running.ts';
 import { moec } from './terminal.ts';
@@ -186,6 +188,44 @@ describe('one calibration input alone', { timeout: 120_000 }, () => {
     const { code, err } = await call('--calibrate', place('text.txt'), '--held-out', place('other.txt'), '--evaluate', '64');
     expect(code, err).toBe(0);
     expect(err).not.toContain('judged-on-fitted');
+  });
+});
+
+describe('measuring that fails', { timeout: 120_000 }, () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  it('leaves no session and no data file', async () => {
+    const folder = mkdtempSync(place('temporary-'));
+    vi.stubEnv('TMPDIR', folder);
+    const sessions: Session[] = [];
+    let made: readonly string[] = [];
+    const found = zooModel('tiny');
+    const interrupted = measureLines(
+      found,
+      [['dense', found.model.graph]],
+      {
+        kind: 'perplexity',
+        on: 'nothing',
+        key: '',
+        of(session) {
+          sessions.push(session);
+          made = readdirSync(folder);
+          return Promise.reject(new Error('interrupted'));
+        },
+      },
+      { threads: 1, version: 'test' },
+    );
+    await expect(interrupted).rejects.toThrow('interrupted');
+    expect(made).toHaveLength(1);
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await sessions[0]?.run({})).toMatchObject({ ok: false, diagnostics: [{ code: 'session-ended' }] });
+  });
+
+  it('removes what was made for a model that does not load', async () => {
+    let removed = 0;
+    const model = { kind: 'bytes', bytes: new Uint8Array(8).fill(255), dataFolder: '.' } as const;
+    const opened = await inSession({ model, form: 'whole', tokenizer: undefined, stop: [], dispose: () => void removed++ }, {}, () => Promise.reject(new Error('it was opened')));
+    expect([opened.ok, removed]).toEqual([false, 1]);
   });
 });
 

@@ -12,7 +12,7 @@ import { likelihood, perplexityOf, windowsOf } from './evaluate.ts';
 import type { Found } from './find-model.ts';
 import { computedBy, type Measured, measuredKey, tensorDigests } from './measured.ts';
 import { prepare } from './prepare.ts';
-import { openSession, type Session } from './session.ts';
+import { inSession, type Session } from './session.ts';
 
 /** What is measured of a model on held-out text. */
 export interface Metric {
@@ -97,12 +97,9 @@ export async function measureLines(
     }
     const ready = await prepare({ ...found, model: { ...found.model, graph } }, { target: ort, form: 'whole', version });
     if (!ready.ok) return ready;
-    const opened = await openSession(ready.value, threads === undefined ? {} : { threads });
-    if (!opened.ok) return opened;
     const at = (done: number, total: number): void => progress?.(lines.length + done / total, graphs.length);
-    const measured = await metric.of(opened.value, { progress: at, ...(signal ? { signal } : {}) });
-    await opened.value.close();
-    ready.value.dispose?.();
+    const watch = { progress: at, ...(signal ? { signal } : {}) };
+    const measured = await inSession(ready.value, threads === undefined ? {} : { threads }, (session) => metric.of(session, watch));
     if (!measured.ok) return measured;
     if (key !== undefined) known?.put(key, measured.value);
     lines.push({ name, value: measured.value, cached: false });

@@ -7,7 +7,7 @@ import type { Executable, Provider } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import { greedySettings } from './sample.ts';
 import { seededInputs } from './seeded-inputs.ts';
-import { openSession, type Session } from './session.ts';
+import { inSession, type Session } from './session.ts';
 import { tensorOf } from './tensor.ts';
 
 /** A model as another process finds it: encoded in a file, with the folder in which its data lie, or as it was compiled. */
@@ -55,18 +55,16 @@ export function benchRound(job: BenchJob): Promise<Outcome<Round>> {
   return job.kind === 'model' ? modelRound(job) : productsRound(job);
 }
 
-async function modelRound(job: Extract<BenchJob, { readonly kind: 'model' }>): Promise<Outcome<Round>> {
-  const opened = await load(job.model, job);
-  if (!opened.ok) return opened;
-  const { session, seconds } = opened.value;
-  const speeds: Speed[] = [];
-  for (const context of job.contexts) {
-    const speed = await (continues(job.model) ? decoding(session, context, job) : whole(session, context));
-    if (!speed.ok) return speed;
-    speeds.push(speed.value);
-  }
-  await session.close();
-  return { ok: true, value: { load: seconds, speeds }, diagnostics: [] };
+function modelRound(job: Extract<BenchJob, { readonly kind: 'model' }>): Promise<Outcome<Round>> {
+  return loaded(job.model, job, async (session, seconds) => {
+    const speeds: Speed[] = [];
+    for (const context of job.contexts) {
+      const speed = await (continues(job.model) ? decoding(session, context, job) : whole(session, context));
+      if (!speed.ok) return speed;
+      speeds.push(speed.value);
+    }
+    return { ok: true, value: { load: seconds, speeds }, diagnostics: [] };
+  });
 }
 
 /** Whether a model writes token by token with a cache. */
@@ -74,12 +72,12 @@ export function continues({ form, causal }: Pick<Contender, 'form' | 'causal'>):
   return form !== 'whole' && causal !== false;
 }
 
-async function load(model: Contender, { provider, threads }: BenchJob): Promise<Outcome<{ readonly session: Session; readonly seconds: number }>> {
+/** Loads a contender, and hands it on with the seconds that took. */
+async function loaded<T>(model: Contender, { provider, threads }: BenchJob, use: (session: Session, seconds: number) => Promise<Outcome<T>>): Promise<Outcome<T>> {
   const { file, dataFolder, ...rest } = model;
   const began = performance.now();
   const place = dataFolder === undefined ? ({ kind: 'file', path: file } as const) : ({ kind: 'bytes', bytes: readFileSync(file), dataFolder } as const);
-  const opened = await openSession({ ...rest, model: place }, { provider, threads });
-  return opened.ok ? { ...opened, value: { session: opened.value, seconds: (performance.now() - began) / 1000 } } : opened;
+  return inSession({ ...rest, model: place }, { provider, threads }, (session) => use(session, (performance.now() - began) / 1000));
 }
 
 /** Milliseconds that a measurement goes on for: what is over sooner is repeated, and the least of it counts, since everything else on the machine only adds to it. */
@@ -142,17 +140,17 @@ async function productsRound(job: Extract<BenchJob, { readonly kind: 'products' 
   const rates = new Map<number, number>();
   let loading = 0;
   for (const { model, runs } of job.graphs) {
-    const opened = await load(model, job);
-    if (!opened.ok) return opened;
-    const { session, seconds } = opened.value;
-    loading += seconds;
-    for (const { tokens, operands } of runs) {
-      const feeds = Object.fromEntries(operands.map(({ name, width, rows }) => [name, tensorOf('f32', [rows, width], new Float64Array(rows * width).fill(0.5))]));
-      const timed = await timePerToken(session, feeds, tokens, tokens === 1 ? job.steps : 1);
-      if (!timed.ok) return timed;
-      rates.set(tokens, rate(timed.value));
-    }
-    await session.close();
+    const done = await loaded(model, job, async (session, seconds) => {
+      loading += seconds;
+      for (const { tokens, operands } of runs) {
+        const feeds = Object.fromEntries(operands.map(({ name, width, rows }) => [name, tensorOf('f32', [rows, width], new Float64Array(rows * width).fill(0.5))]));
+        const timed = await timePerToken(session, feeds, tokens, tokens === 1 ? job.steps : 1);
+        if (!timed.ok) return timed;
+        rates.set(tokens, rate(timed.value));
+      }
+      return { ok: true, value: undefined, diagnostics: [] };
+    });
+    if (!done.ok) return done;
   }
   const decode = rates.get(1);
   const speeds = job.contexts.map((context) => ({ context, prefill: rates.get(context) ?? Number.NaN, ...(decode === undefined ? {} : { decode }) }));

@@ -83,6 +83,17 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
   return { ok: true, value, diagnostics: reply.diagnostics };
 }
 
+/** Loads a model and hands it to `use`; however that ends, the session is closed, and what was made for the model is removed. */
+export async function inSession<T>(executable: Executable, options: SessionOptions, use: (session: Session) => Promise<Outcome<T>>): Promise<Outcome<T>> {
+  try {
+    const opened = await openSession(executable, options);
+    if (!opened.ok) return opened;
+    return await use(opened.value).finally(() => opened.value.close());
+  } finally {
+    executable.dispose?.();
+  }
+}
+
 function through<T>(outcome: Outcome<Reply>, pick: (reply: Reply) => T | undefined): Outcome<T> {
   if (!outcome.ok) return outcome;
   const value = pick(outcome.value);

@@ -11,7 +11,7 @@ import type { Executable } from './executable.ts';
 import type { Found } from './find-model.ts';
 import { valuesIn, withResults } from './instrument.ts';
 import type { Tensors } from './protocol.ts';
-import { openSession, type Session, type SessionOptions } from './session.ts';
+import { inSession, type Session, type SessionOptions } from './session.ts';
 import { runInSteps } from './step-run.ts';
 import { toNdArray } from './tensor.ts';
 
@@ -41,10 +41,12 @@ export function sessionSide(session: Session, options: SessionOptions, again?: R
   const known = again ? namedValues(again.graph) : undefined;
   const instrumented = async (inside: readonly string[]): Promise<Outcome<Executable>> => {
     if (again && known) return again.prepare(withOutputs(again.graph, known, inside));
+    // What was made for the model is removed by who opened the session.
+    const { dispose: _, ...rest } = executable;
     return {
       ok: true,
       value: {
-        ...executable,
+        ...rest,
         model: withResults(
           executable.model,
           inside.map((name) => paths?.get(name) ?? name),
@@ -60,9 +62,7 @@ export function sessionSide(session: Session, options: SessionOptions, again?: R
       if (!inside) return answer(executable.form === 'step' ? runInSteps : (to, given) => to.run(given), session, feeds);
       const model = await instrumented(inside);
       if (!model.ok) return model;
-      const opened = await openSession(model.value, options);
-      const found = opened.ok ? await answer((to, given) => to.run(given), opened.value, feeds).finally(() => opened.value.close()) : opened;
-      if (again) model.value.dispose?.();
+      const found = await inSession(model.value, options, (opened) => answer((to, given) => to.run(given), opened, feeds));
       if (!found.ok || !paths) return found;
       const renamed = inside.flatMap((name) => (found.value[paths.get(name) ?? name] ? [[name, found.value[paths.get(name) ?? name]] as const] : []));
       return { ...found, value: { ...found.value, ...Object.fromEntries(renamed) } as Arrays };
