@@ -1,5 +1,6 @@
 /** Names for the feed-forwards of a graph: where the author put them, or, for an import, a number and the names of the weights. */
 
+import { reservedWords } from '../../../grammar/tokens.ts';
 import { unusedName } from '../../graph/names.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 
@@ -22,14 +23,16 @@ export function placesOf(found: readonly Pick<FeedForward, 'nodes' | 'weights'>[
   });
 }
 
-/** The layer that names of the language (`blocks.3.ffn.gate.matmul`) have in common; undefined for names of other makers. */
+const reserved: ReadonlySet<unknown> = new Set(reservedWords.map(({ PATTERN }) => PATTERN));
+
+/** The layer that names of the language (`blocks.3.ffn.gate.matmul`) have in common; undefined for names of other makers, and where a path cannot begin so. */
 function authored(names: readonly string[]): string | undefined {
   const layers = names.map((name) => name.split('.').slice(0, -1));
   const [first = []] = layers;
-  if (names.some((name) => !/^[A-Za-z_]\w*(\.\w+)+$/.test(name))) return undefined;
+  if (names.some((name) => !/^[A-Za-z_]\w*(\.([A-Za-z_]\w*|\d+))+$/.test(name))) return undefined;
   let shared = 0;
   while (shared < first.length && layers.every((layer) => layer[shared] === first[shared])) shared++;
-  return shared > 0 ? first.slice(0, shared).join('.') : undefined;
+  return shared > 0 && !reserved.has(first[0]) ? first.slice(0, shared).join('.') : undefined;
 }
 
 /** `encoder.layer.0.{intermediate.dense.weight, output.dense.weight}`: the start that names share is written once. */
