@@ -155,9 +155,9 @@ describe('a sweep', { timeout: 120_000 }, () => {
   it('names the tokens that it measured on, and gives calls with all that was asked for', async () => {
     const text = place('text.txt');
     const asked = ['--layers', '0', '--seed', '3', '--calibrate', text, '--tokens', '128'];
-    const { code, out, err } = await moec(['emerge', 'models/tiny.moe', '--sweep', '4:0.5', ...asked, '--no-in-order', '--evaluate', '64']);
+    const { code, out, err } = await moec(['emerge', 'models/tiny.moe', '--sweep', '4:0.5', ...asked, '--evaluate', '64']);
     expect(code, err).toBe(0);
-    expect(out).toContain(`\nperplexity on 64 tokens of ${text}, after the 128 that were calibrated on\n`);
+    expect(out).toContain(`\nperplexity on 64 tokens of ${text}, after the 128 that were calibrated on\ncalibrated on the dense model, as with --no-in-order; in order,`);
     expect(out).toContain(`\n  moec emerge models/tiny.moe --experts 4 --top 2 --seed 3 --layers 0..1 --calibrate ${text} --tokens 128 --no-in-order\n`);
   });
 });

@@ -31,6 +31,9 @@ export function gridOf(written: string): Grid {
   return { experts, shares };
 }
 
+/** Rows share one run of the dense model. Which way is better differs with the model, the text, the score and the picks. */
+const calibratedOn = 'calibrated on the dense model, as with --no-in-order; in order, which is the default of moec emerge, may be better or worse\n';
+
 /** Tries the grid and prints the table. */
 export async function sayGrid(terminal: Terminal, emerging: Emerging, tried: Grid): Promise<ExitCode> {
   const { path, found, call, diagnostics, sources } = emerging;
@@ -43,7 +46,7 @@ export async function sayGrid(terminal: Terminal, emerging: Emerging, tried: Gri
     printDiagnostics(terminal, diagnostics, { json: true, sources, more });
   } else {
     printDiagnostics(terminal, diagnostics, { sources });
-    terminal.out(`${tableOf(swept, metric)}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
+    terminal.out(`${tableOf(swept, metric)}${call.calibrate === undefined ? '' : calibratedOn}\nbest at each share:\n${best.map(({ command }) => `  ${command}\n`).join('')}`);
   }
   return exit.done;
 }
@@ -99,7 +102,7 @@ function bestOf(rows: readonly SweepRow[], metric: EmergeOptions['metric']): rea
   return [...new Set(rows.map(({ asked }) => asked))].flatMap((share) => rows.filter(({ asked }) => asked === share).sort((a, b) => score(a) - score(b))[0] ?? []);
 }
 
-/** The call that makes a row. */
+/** The call that makes a row, which was calibrated on the dense model. */
 function commandFor(path: string, call: EmergeCall, { experts, picks }: SweepRow): string {
   const { weights, model, layers, group, score, repair, calibrate, heldOut, maskToken } = call;
   const values = {
@@ -119,6 +122,6 @@ function commandFor(path: string, call: EmergeCall, { experts, picks }: SweepRow
   };
   const given = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, quoted(String(value))]));
   const set = Object.entries(call.set ?? {}).flatMap(([name, value]) => ['--set', quoted(`${name}=${value}`)]);
-  const flags = [...(call.pad ? ['--pad'] : []), ...(call.untie ? ['--untie'] : []), ...(call.inOrder ? [] : ['--no-in-order'])];
+  const flags = [...(call.pad ? ['--pad'] : []), ...(call.untie ? ['--untie'] : []), ...(call.inOrder && call.calibrate === undefined ? [] : ['--no-in-order'])];
   return ['moec emerge', quoted(path), '--experts', experts, '--top', picks, ...set, ...given, ...flags].join(' ');
 }

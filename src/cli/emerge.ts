@@ -92,14 +92,13 @@ function evaluateOf(written: string): number | 'full' | 'none' {
 async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<ExitCode> {
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already; convert what it was compiled from' }));
-  const settings = await settingsOf(call);
+  const asked = call.sweep ?? (await settingsOf(call));
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, call);
   const { raisedModel } = await import('../run/find-onnx.ts');
   const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources };
   try {
     if (call.dryRun) return await sayPlan(terminal, emerging);
-    if (call.sweep) return await sayGrid(terminal, emerging, call.sweep);
-    return await convertAndSay(terminal, emerging, settings);
+    return 'shares' in asked ? await sayGrid(terminal, emerging, asked) : await convertAndSay(terminal, emerging, asked);
   } finally {
     emerging.found.checkpoint?.close();
   }

@@ -53,10 +53,11 @@ test('a sweep gives what each conversion gives on its own, says the best of each
     [12, 9, 0.75],
   ]);
   expect(existsSync(join(scratch, 'out'))).toBe(false);
-  const alone = printed(await emerge('--experts', '12', '--top', '6', '--no-in-order', '--out', 'alone'));
+  const [half] = swept.best;
+  const alone = printed(await moec([...(half?.command.split(' ').slice(1) ?? []), '--evaluate', '480', '--threads', '1', '--json', '--out', 'alone'], { cwd: scratch }));
   const value = (name: string): number => alone.lines.find((line) => line.name === name)?.value ?? Number.NaN;
   expect(swept.dense).toBeCloseTo(value('dense'), 4);
-  expect(swept.rows[2]?.value).toBeCloseTo(value('asked'), 4);
+  expect(swept.rows.find(({ experts, share }) => experts === half?.experts && share === 0.5)?.value).toBeCloseTo(value('asked'), 4);
   // Gated, 16 wide: 48 numbers a neuron; scores of 16 numbers and a bias for each expert; a mean of 16 for each that runs, and their sum.
   expect(swept.rows[2]?.ideal).toBeCloseTo((24 * 48) / (12 * 48 + 12 * 17 + 16 * (6 + 1)), 6);
   for (const [i, share] of [0.5, 0.75].entries()) {
@@ -66,6 +67,13 @@ test('a sweep gives what each conversion gives on its own, says the best of each
     expect(swept.best[i]?.command).toContain(`--experts ${best.experts} --top ${best.picks}`);
   }
 }, 120_000);
+
+test('a sweep asks of its own numbers of experts only, and of no order where there is no text', async () => {
+  const { code, out, err } = await moec(['emerge', model, '--sweep', '24:1', '--shared', '20'], { cwd: scratch });
+  expect(code, err).toBe(0);
+  expect(out).toMatch(/\n\nbest at each share:\n {2}moec emerge \S+ --experts 24 --top 4 --shared 20\n$/);
+  expect(out).not.toContain('calibrated');
+});
 
 test.each([
   ['a grid that is none', ['--sweep', '4'], 'EXPERTS:SHARES'],
