@@ -2,7 +2,7 @@
 
 import { afterAll, expect, test } from 'vitest';
 import { Bug } from '../../src/diagnostics/bug.ts';
-import { coactivation, coactivations, weightInside } from '../../src/passes/emergent/coactivation.ts';
+import { coactivation, coactivations } from '../../src/passes/emergent/coactivation.ts';
 import { random } from '../../src/passes/emergent/controls.ts';
 import { draws } from '../../src/passes/emergent/draws.ts';
 import { groupingOf } from '../../src/passes/emergent/grouping.ts';
@@ -16,6 +16,13 @@ function symmetric(n: number, weight: (i: number, j: number) => number): Matrix 
   const weights = matrix(n, n);
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) weights.data[i * n + j] = weights.data[j * n + i] = weight(i, j);
   return weights;
+}
+
+/** Weight inside experts, each pair once. */
+function weightInside(weights: Matrix, labels: Int32Array): number {
+  let inside = 0;
+  for (let i = 0; i < weights.rows; i++) for (let j = 0; j < i; j++) if (labels[i] === labels[j]) inside += weights.data[i * weights.columns + j] as number;
+  return inside;
 }
 
 /** The most weight inside of all partitions into experts of that size. */

@@ -2,7 +2,7 @@
 
 import { afterAll, describe, expect, test } from 'vitest';
 import { leadingEigen, symmetricEigen } from '../../src/passes/emergent/eigen.ts';
-import { groupingOf, neuronsOf } from '../../src/passes/emergent/grouping.ts';
+import { groupingOf, neuronsByExpert } from '../../src/passes/emergent/grouping.ts';
 import { type Matrix, matrix, pickColumns, pickRows, row } from '../../src/passes/emergent/matrix.ts';
 import { addDropped, droppedMeans, lowRankRepair, meansRepair, type Repair } from '../../src/passes/emergent/repair.ts';
 import { addMoments } from '../../src/passes/emergent/ridge.ts';
@@ -74,7 +74,10 @@ describe('repair', () => {
       h.data.map((one) => one + 5),
     );
   };
-  const outputs = (h: Matrix, expert: number): Promise<Matrix> => compute.product(pickColumns(h, neuronsOf(grouping, expert)), pickRows(down, neuronsOf(grouping, expert)));
+  const outputs = (h: Matrix, expert: number): Promise<Matrix> => {
+    const neurons = neuronsByExpert(grouping)[expert] as Int32Array;
+    return compute.product(pickColumns(h, neurons), pickRows(down, neurons));
+  };
   const standIn = async ({ means, project, expand }: Repair, expert: number): Promise<Matrix> => {
     const rank = project.columns;
     const rows = Array.from({ length: rank }, (_, i) => expert * rank + i);

@@ -29,7 +29,7 @@ export async function errorCurve({ conversion, layer, grouping, repair }: Decide
     const outputs = await compute.product(h, layer.values);
     for (let t = 0; t < x.rows; t++) {
       whole += lengthOf(row(outputs, t));
-      addDropped(errors, row(scores[i] as Matrix, t), (expert) => row(rests[expert] as Matrix, t), outputs.columns);
+      addErrors(errors, row(scores[i] as Matrix, t), (expert) => row(rests[expert] as Matrix, t), outputs.columns);
     }
   }
   const { size, shared } = conversion;
@@ -37,7 +37,7 @@ export async function errorCurve({ conversion, layer, grouping, repair }: Decide
 }
 
 /** Adds to `errors` what one token loses, from the last expert of its order to all of them. */
-function addDropped(errors: Float64Array, scores: Float32Array, rest: (expert: number) => Float32Array, width: number): void {
+function addErrors(errors: Float64Array, scores: Float32Array, rest: (expert: number) => Float32Array, width: number): void {
   const order = Array.from(scores.keys()).sort((a, b) => (scores[b] as number) - (scores[a] as number) || a - b);
   const missing = new Float64Array(width);
   for (let k = order.length - 1; k >= 0; k--) {

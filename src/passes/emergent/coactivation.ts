@@ -35,13 +35,6 @@ export function coactivation(weights: Matrix, experts: number, passes: number): 
   return partition.labels;
 }
 
-/** Weight inside experts, each pair once. */
-export function weightInside(weights: Matrix, labels: Int32Array): number {
-  let inside = 0;
-  for (let i = 0; i < weights.rows; i++) for (let j = 0; j < i; j++) if (labels[i] === labels[j]) inside += weights.data[i * weights.columns + j] as number;
-  return inside;
-}
-
 function grow(partition: Growing, expert: number, size: number): void {
   const { weights, labels, pulls, free } = partition;
   for (let count = 0; count < size; count++) {

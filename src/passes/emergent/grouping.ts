@@ -40,9 +40,11 @@ export function permutationOf({ experts, size, shared, labels }: Grouping): Int3
   return order;
 }
 
-/** The neurons of one expert, ascending. */
-export function neuronsOf(grouping: Grouping, expert: number): Int32Array {
-  return permutationOf(grouping).slice(expert * grouping.size, (expert + 1) * grouping.size);
+/** The neurons of each expert, ascending. */
+export function neuronsByExpert(grouping: Grouping): readonly Int32Array[] {
+  const { experts, size } = grouping;
+  const order = permutationOf(grouping);
+  return Array.from({ length: experts }, (_, expert) => order.subarray(expert * size, (expert + 1) * size));
 }
 
 /** The neurons with the largest importance, ascending; of equals those with the lower index. */

@@ -12,7 +12,7 @@ import { maximum, mul } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { sum } from '../../ops/reduce.ts';
 import { transpose } from '../../ops/shape.ts';
-import { type Grouping, neuronsOf, permutationOf } from './grouping.ts';
+import { type Grouping, neuronsByExpert, permutationOf } from './grouping.ts';
 import { below as belowAll, everyRow, type Matrix, matrix, pickColumns, pickRows, row, transposed } from './matrix.ts';
 import type { Repair } from './repair.ts';
 
@@ -107,8 +107,7 @@ export async function* restsWithout(x: Matrix, h: Matrix, down: Matrix, grouping
 async function* factorsOf(x: Matrix, h: Matrix, down: Matrix, grouping: Grouping, repair: Repair | undefined, compute: Compute): AsyncGenerator<readonly [Matrix, Matrix]> {
   const rank = repair?.project.columns ?? 0;
   const places = repair && rank > 0 ? await compute.product(x, repair.project) : matrix(h.rows, 0);
-  for (let expert = 0; expert < grouping.experts; expert++) {
-    const neurons = neuronsOf(grouping, expert);
+  for (const [expert, neurons] of neuronsByExpert(grouping).entries()) {
     const own = pickRows(down, neurons);
     yield repair ? [beside(pickColumns(h, neurons), places), below(own, repair, expert)] : [pickColumns(h, neurons), own];
   }

@@ -109,7 +109,7 @@ function wholeOf(mixed: Value, { reads, means }: StandsIn, around: Around): { re
     const [sum] = next?.outputs ?? [];
     if (next?.op.name !== 'add' || others.length > 0 || !sum) return { result, shared };
     const part = next.inputs.find((one) => one !== result);
-    const neurons = neuronsOf(part, around);
+    const neurons = sharedNeurons(part, around);
     if (neurons) shared = neurons;
     else if (!(means && result === mixed && part && around.weightOf.get(part)) && !mapsOf(part, reads, around)) return { result, shared };
     result = sum;
@@ -125,7 +125,7 @@ function productOf(part: Value | undefined, { makers, weightOf }: Around): { rea
 }
 
 /** The neurons of a product with rows that were picked: those that always run. */
-function neuronsOf(part: Value | undefined, around: Around): readonly number[] | undefined {
+function sharedNeurons(part: Value | undefined, around: Around): readonly number[] | undefined {
   const source = productOf(part, around)?.source;
   return source?.kind === 'picked' ? source.order : undefined;
 }

@@ -3,7 +3,7 @@
 import type { Compute } from '../../graph/compute.ts';
 import { solveLower, solveUpper } from './cholesky.ts';
 import { leadingEigen } from './eigen.ts';
-import { type Grouping, neuronsOf } from './grouping.ts';
+import { type Grouping, neuronsByExpert } from './grouping.ts';
 import { type Matrix, matrix, pickColumns, pickRows, row, transposed } from './matrix.ts';
 import { centred, type Moments, penalised } from './ridge.ts';
 
@@ -115,8 +115,7 @@ export async function lowRankRepair(moments: Moments, down: Matrix, grouping: Gr
 async function weighted(covariance: Matrix, down: Matrix, grouping: Grouping, compute: Compute): Promise<Matrix> {
   const all = matrix(covariance.columns, covariance.rows);
   const byNeuron = transposed(covariance);
-  for (let expert = 0; expert < grouping.experts; expert++) {
-    const neurons = neuronsOf(grouping, expert);
+  for (const neurons of neuronsByExpert(grouping)) {
     const values = pickRows(down, neurons);
     const products = await compute.product(await compute.product(values, transposed(values)), pickRows(byNeuron, neurons));
     for (const [i, neuron] of neurons.entries()) all.data.set(row(products, i), neuron * all.columns);
@@ -150,8 +149,7 @@ function columnsOf(vectors: readonly Float64Array[], d: number): Float64Array {
 /** From what the directions say of the hidden values [r, F] to what they say of every expert's output: [experts · r, D]. */
 async function expanded(hidden: Matrix, down: Matrix, grouping: Grouping, compute: Compute): Promise<Matrix> {
   const all = matrix(grouping.experts * hidden.rows, down.columns);
-  for (let expert = 0; expert < grouping.experts; expert++) {
-    const neurons = neuronsOf(grouping, expert);
+  for (const [expert, neurons] of neuronsByExpert(grouping).entries()) {
     const outputs = await compute.product(pickColumns(hidden, neurons), pickRows(down, neurons));
     all.data.set(outputs.data, expert * hidden.rows * down.columns);
   }

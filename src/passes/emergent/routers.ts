@@ -30,7 +30,7 @@ export function routerBody(feedForward: FeedForward, conversion: Conversion, arg
   const inputs = args.map((one, i) => value(i === 0 ? 'x' : 'z', one.type));
   const [x] = inputs;
   if (!x) throw new Bug('a router without tokens');
-  const scores = scoresOf(build, { feedForward, conversion, x, declare: (name, source) => declare(`router.${name}`, source) });
+  const scores = addScores(build, { feedForward, conversion, x, declare: (name, source) => declare(`router.${name}`, source) });
   const best = build.one(top, [scores], { k: dim(conversion.picks) }, 'experts');
   const experts = conversion.threshold ? aboveOnly(build, scores, best, conversion, conversion.threshold.score) : best;
   const name = names[conversion.router.kind];
@@ -51,7 +51,7 @@ interface Scoring {
 }
 
 /** [.., E]. */
-function scoresOf(build: GraphBuilder, { feedForward, conversion, x, declare }: Scoring): Value {
+function addScores(build: GraphBuilder, { feedForward, conversion, x, declare }: Scoring): Value {
   const { router, order, experts } = conversion;
   const product = (from: Value, name: string, array: Parameters<typeof literal>[0]): Value => build.one(matmul, [from, declare(name, literal(array))], {}, name);
   const plus = (from: Value, bias: Parameters<typeof literal>[0] | undefined): Value => (bias ? build.one(add, [from, declare('bias', literal(bias))], {}, 'scores') : from);

@@ -44,7 +44,7 @@ function estimate(graph: Graph, feedForward: FeedForward, asked: Asked, options:
   const { costs } = options.target.mixtures;
   const layer = (parameters: number, products: number): Parameters<typeof costOfProducts>[0] => ({ products, bytes: parameters * bytesOf[gate.dtype], flops: 2 * parameters });
   const products = up ? 3 : 2;
-  const conversion = standIn(feedForward, asked);
+  const conversion = conversionOfSizes(feedForward, asked);
   const mixed = cutMixtures(replaceFeedForwards(feedForwardGraph(graph, feedForward), [{ feedForward, conversion }]), () => {});
   const chosen = choices(mixed, options);
   const always = conversion.shared.length * width * products;
@@ -67,7 +67,7 @@ function besides(width: number, { experts }: Conversion, { score, repair }: Aske
   return [features * (width + experts) + width * experts + stand, 1 + (features > 0 ? 1 : 0) + (rank > 0 ? 2 : 0)];
 }
 
-function standIn({ path, width, neurons }: FeedForward, { experts: all, shared, picks }: Asked): Conversion {
+function conversionOfSizes({ path, width, neurons }: FeedForward, { experts: all, shared, picks }: Asked): Conversion {
   const experts = all - shared;
   const size = Math.ceil(neurons / all);
   const always = Math.min(neurons, shared * size);
