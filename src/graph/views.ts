@@ -1,6 +1,7 @@
 /** Views of sources: each takes a source and gives one that yields the same stored numbers cut, turned or renamed; views that undo each other vanish. */
 
 import type { Source } from './source.ts';
+import type { DType } from './type.ts';
 
 /** The last two axes exchanged. */
 export function transposedView(of: Source): Source {
@@ -32,6 +33,11 @@ export function reshapedView(of: Source, dims: readonly number[]): Source {
   if (dims.length === of.dims.length && dims.every((size, i) => size === of.dims[i])) return of;
   if (of.kind === 'reshape') return reshapedView(of.of, dims);
   return { kind: 'reshape', of, dtype: of.dtype, dims };
+}
+
+/** The numbers in another element type. */
+export function castView(of: Source, dtype: DType): Source {
+  return of.dtype === dtype ? of : { kind: 'cast', of, dtype, dims: of.dims };
 }
 
 /** Several sources one after another along an axis counted from 0. */

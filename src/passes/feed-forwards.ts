@@ -6,7 +6,7 @@ import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import type { Source } from '../graph/source.ts';
 import { sourceKeys } from '../graph/views.ts';
 import { expertNames } from '../ops/routing.ts';
-import { type Linear, type Matrices, refused, widthsOf } from './feed-forward/matrices.ts';
+import { type Linear, type Matrices, refused, remedy, widthsOf } from './feed-forward/matrices.ts';
 import { bends, type Middle, middleOf } from './feed-forward/middle.ts';
 import { placesOf } from './feed-forward/places.ts';
 import { type Product, productOf } from './feed-forward/products.ts';
@@ -170,9 +170,19 @@ function reason({ last, first, middle }: Whole, round: boolean, among: Matrices)
   const [gate, up] = products;
   if (!gate || last.kind !== 'product') return 'it has no product';
   if (up && gate.x !== up.x) return `its two products read different values, \`${gate.x.name}\` and \`${up.x.name}\``;
+  const strange = otherNumbers(gate, middle);
+  if (strange !== undefined) return strange;
   const [, neurons] = gate.matrix.dims;
   if (up && up.matrix.dims[1] !== neurons) return `its two products give ${neurons} and ${up.matrix.dims[1]} numbers`;
   return neurons === last.product.matrix.dims[0] ? undefined : `its first product gives ${neurons} numbers, its second takes ${last.product.matrix.dims[0]}`;
+}
+
+/** What is in the way of computing it in f32, as experts are: f16 is widened as a whole. */
+function otherNumbers({ matrix: { dtype } }: Product, { nodes }: Middle): string | undefined {
+  if (dtype === 'f32') return undefined;
+  if (dtype !== 'f16') return `its numbers are ${dtype}; ${remedy}`;
+  const cast = [...nodes].findLast(({ op }) => op.name === 'cast');
+  return cast && `its numbers are f16 in part, and cast at \`${cast.outputs[0]?.name}\`; export all of the model in f32 or in f16`;
 }
 
 /** The bias behind a product, where that is all that reads it. */

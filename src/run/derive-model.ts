@@ -112,7 +112,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
       compute,
       ...(options.progress ? { progress: options.progress } : {}),
     });
-    const broken = brokenIdentity(judged);
+    const broken = brokenIdentity(judged, layers);
     return broken.length > 0 ? { ok: false, diagnostics: broken } : { ok: true, value: replacements, diagnostics: [] };
   } finally {
     await compute.close();

@@ -77,7 +77,7 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
       },
     });
     const { replacements, judged } = converted;
-    const broken = brokenIdentity(judged);
+    const broken = brokenIdentity(judged, layers);
     if (broken.length > 0) return { ok: false, diagnostics: broken };
     const graphs = metric ? variants(graph, replacements, converted.controls) : [];
     const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };

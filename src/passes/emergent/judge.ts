@@ -15,6 +15,7 @@ import { type Matrix, row } from './matrix.ts';
 import { routerBody } from './routers.ts';
 import { outputMass } from './scores.ts';
 import { neededBy, readBy } from './stages.ts';
+import { computedIn } from './views.ts';
 
 /** One converted layer on some tokens. */
 export interface Judged {
@@ -57,7 +58,7 @@ export async function judge(graph: Graph, layer: Layer, conversion: Conversion, 
 /** The rows of a batch with the axes that the feed-forward's input has; those in front of the tokens are of size 1. */
 function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): Numbers {
   const rank = x.type?.dims.length ?? 2;
-  return { dtype: 'f32', dims: [...Array.from({ length: rank - 2 }, () => 1), rows, columns], data };
+  return { dtype: x.type?.dtype ?? computedIn, dims: [...Array.from({ length: rank - 2 }, () => 1), rows, columns], data };
 }
 
 async function resultOf(graph: Graph, x: Numbers, compute: Compute): Promise<Numbers> {
@@ -79,7 +80,7 @@ async function picksOf(
   compute: Compute,
 ): Promise<readonly (readonly number[])[]> {
   const graph = routerGraph(around, feedForward, conversion);
-  const { experts } = await compute.run(graph, { x: { dtype: 'f32', dims: [rows, columns], data } });
+  const { experts } = await compute.run(graph, { x: { dtype: computedIn, dims: [rows, columns], data } });
   await compute.release(graph);
   if (!experts) throw new Bug('a router without experts');
   const { picks, experts: nothing } = conversion;
@@ -89,7 +90,7 @@ async function picksOf(
 function routerGraph(around: Graph, feedForward: FeedForward, conversion: Conversion): Graph {
   const weights: Weight[] = [];
   const declare = declareInto(weights, feedForward.path);
-  const { graph } = routerBody(feedForward, conversion, [value('x', tensor('f32', [symbol('tokens'), feedForward.width]))], declare);
+  const { graph } = routerBody(feedForward, conversion, [value('x', tensor(computedIn, [symbol('tokens'), feedForward.width]))], declare);
   const made = new Set([...graph.inputs, ...graph.nodes.flatMap((node) => node.outputs), ...weights.map((weight) => weight.value)]);
   const numbers = neededBy(around, graph.nodes.flatMap(readBy), made);
   const build = graphBuilder();

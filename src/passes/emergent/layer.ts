@@ -16,6 +16,7 @@ import type { FeedForward } from '../feed-forwards.ts';
 import { declareInto, hiddenOf } from './hidden.ts';
 import { type Matrix, matrix, row, squaredNorms } from './matrix.ts';
 import { neededBy, readBy } from './stages.ts';
+import { computedIn, widened } from './views.ts';
 
 /** What grouping, scores and repair are computed from. Neurons are rows. */
 export interface Layer {
@@ -70,13 +71,13 @@ function hiddenGraph(around: Graph, feedForward: FeedForward): Graph {
   const build = graphBuilder();
   const weights: Weight[] = [];
   const declare = declareInto(weights, feedForward.path);
-  const x = value('x', tensor('f32', [symbol('tokens'), feedForward.width]));
+  const x = value('x', tensor(computedIn, [symbol('tokens'), feedForward.width]));
   const { gate, gateBias, up, upBias } = feedForward;
   const h = hiddenOf(build, feedForward, x, {
-    gate: declare('gate', gate),
-    ...(gateBias ? { gateBias: declare('gate_bias', gateBias) } : {}),
-    ...(up ? { up: declare('up', up) } : {}),
-    ...(upBias ? { upBias: declare('up_bias', upBias) } : {}),
+    gate: declare('gate', widened(gate)),
+    ...(gateBias ? { gateBias: declare('gate_bias', widened(gateBias)) } : {}),
+    ...(up ? { up: declare('up', widened(up)) } : {}),
+    ...(upBias ? { upBias: declare('up_bias', widened(upBias)) } : {}),
   });
   const { inner } = feedForward;
   const made = new Set([...inner.nodes.flatMap((node) => node.outputs), inner.gate, ...(inner.up ? [inner.up] : [])]);

@@ -6,7 +6,9 @@ import { dim } from '../../graph/dim.ts';
 import { type Graph, type Node, type Value, value, type Weight } from '../../graph/graph.ts';
 import { rewrite } from '../../graph/rewrite.ts';
 import type { Source } from '../../graph/source.ts';
+import type { DType } from '../../graph/type.ts';
 import { reshapedView, transposedView } from '../../graph/views.ts';
+import { cast } from '../../ops/elementwise.ts';
 import { matmul } from '../../ops/matmul.ts';
 import { removeDead } from '../drop-dead.ts';
 import type { Pass } from '../pass.ts';
@@ -16,6 +18,7 @@ import { readBy } from './stages.ts';
 /** A mixture of experts that were neurons of one feed-forward. */
 interface Converted {
   readonly node: Node;
+  readonly x: Value;
   /** The sum of everything that the conversion put in the feed-forward's place, but for the bias at the end. */
   readonly result: Value;
   /** The whole matrices and vectors, for inputs of the expert's body. */
@@ -60,7 +63,18 @@ function convertedAt(node: Node, around: Around): Converted | undefined {
   if (dense.length === 0 || dense.length < lifted.length) return undefined;
   const { result, shared } = wholeOf(mixed, { reads: given > 1 ? node.inputs[1] : undefined, means: means !== undefined }, around);
   const all = dense.every(([, { order, rows }]) => coversAll([...order, ...shared], rows));
-  return all ? { node, result, dense: new Map(dense) } : undefined;
+  const ends = all ? endsOf(node, result, dense[0]?.[1].source.dtype, around) : undefined;
+  return ends && { node, ...ends, dense: new Map(dense) };
+}
+
+/** The first and the last value of a feed-forward: behind the casts where it was computed in another element type than its matrices have. */
+function endsOf({ inputs }: Node, result: Value, dtype: DType | undefined, { makers, readers }: Around): Pick<Converted, 'x' | 'result'> | undefined {
+  const x = present(inputs[0]);
+  if (result.type?.dtype === dtype) return { x, result };
+  const before = makers.get(x)?.op === cast ? makers.get(x)?.inputs[0] : undefined;
+  const [next, ...others] = readers.get(result) ?? [];
+  const after = next?.op === cast && others.length === 0 ? next.outputs[0] : undefined;
+  return before?.type?.dtype === dtype && after?.type?.dtype === dtype && before && after ? { x: before, result: after } : undefined;
 }
 
 interface Unpicked {
@@ -75,13 +89,16 @@ function unpicked(stacked: Source): Unpicked | undefined {
   const own = stacked.kind === 'concat' && stacked.dims.length === 3 ? stacked.of[0] : stacked;
   if (!own) return undefined;
   const [experts = 0, size = 0, ...rest] = own.dims;
-  const rows = reshapedView(own, [experts * size, ...rest]);
+  const rows = reshapedView(narrowed(own), [experts * size, ...rest]);
   if (rows.kind === 'picked' && rows.axis === 0) return { source: rows.of, order: rows.order, rows: rows.of.dims[0] ?? 0 };
   if (own.dims.length < 3) return undefined;
   const [width = 0] = rest;
-  const columns = reshapedView(transposedView(own), [experts * width, size]);
+  const columns = reshapedView(narrowed(transposedView(own)), [experts * width, size]);
   return columns.kind === 'picked' && columns.axis === 0 ? { source: transposedView(columns.of), order: columns.order, rows: columns.of.dims[0] ?? 0 } : undefined;
 }
+
+/** As the dense matrix has it. */
+const narrowed = (source: Source): Source => (source.kind === 'cast' ? source.of : source);
 
 /** Whether an order, but for rows of zeros, has each of so many rows once. */
 function coversAll(order: readonly number[], rows: number): boolean {
@@ -126,8 +143,9 @@ function productOf(part: Value | undefined, { makers, weightOf }: Around): { rea
 
 /** The neurons of a product with rows that were picked: those that always run. */
 function sharedNeurons(part: Value | undefined, around: Around): readonly number[] | undefined {
-  const source = productOf(part, around)?.source;
-  return source?.kind === 'picked' ? source.order : undefined;
+  const { source } = productOf(part, around) ?? {};
+  const own = source && narrowed(source);
+  return own?.kind === 'picked' ? own.order : undefined;
 }
 
 /** Whether a value is what maps of `reads` give for all experts. */
@@ -137,19 +155,26 @@ function mapsOf(part: Value | undefined, reads: Value | undefined, around: Aroun
 }
 
 /** The feed-forward up to the bias at its end, computed by the expert's own nodes over all neurons. */
-function denseFor(build: GraphBuilder, { node, dense, result }: Converted, weights: Weight[]): Value {
+function denseFor(build: GraphBuilder, { node, x, dense, result }: Converted, weights: Weight[]): Value {
   const { expert } = node.bodies ?? {};
   const last = expert?.nodes.findLast(({ op }) => op === matmul);
   if (!expert || !last) throw new Bug('an expert has no product');
+  const dtype = x === node.inputs[0] ? undefined : x.type?.dtype;
   const became = new Map<Value, Value>();
   expert.inputs.forEach((inside, i) => {
     const whole = dense.get(inside);
-    became.set(inside, whole ? declared(whole.weight, whole.source, weights) : present(node.inputs[i]));
+    became.set(inside, whole ? declared(whole.weight, whole.source, weights) : i === 0 ? x : present(node.inputs[i]));
   });
   // Stand-ins are joined to what meets the last product, or added to what it gives.
   const [joined, down] = last.inputs;
   const join = expert.nodes.find(({ op, outputs }) => op.name === 'concat' && outputs[0] === joined);
-  for (const one of expert.nodes.slice(0, expert.nodes.indexOf(last))) if (one !== join) again(build, one, became);
+  for (const one of expert.nodes.slice(0, expert.nodes.indexOf(last))) {
+    const [from] = one.inputs;
+    const [to] = one.outputs;
+    // A number that followed the experts into another element type.
+    if (dtype && one.op === cast && from && to && !became.has(from)) became.set(to, from);
+    else if (one !== join) again(build, one, became, dtype);
+  }
   const hidden = present(join ? join.inputs[0] : joined);
   return build.one(matmul, [present(became.get(hidden)), present(became.get(present(down)))], {}, result.name);
 }

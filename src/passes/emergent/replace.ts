@@ -14,9 +14,9 @@ import { mixture } from '../../ops/routing.ts';
 import { removeDead } from '../drop-dead.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 import type { Conversion } from './conversion.ts';
-import { type Declare, hiddenOf, literal, type NeuronValues, present } from './hidden.ts';
+import { type Declare, hiddenOf, inType, literal, type NeuronValues, present } from './hidden.ts';
 import { routerBody } from './routers.ts';
-import { expertsOf, type NeuronViews, neuronsOf } from './views.ts';
+import { computedIn, expertsOf, type NeuronViews, neuronsOf } from './views.ts';
 
 /** A feed-forward and what it becomes. */
 export interface Replacement {
@@ -40,13 +40,14 @@ export function replaceFeedForwards(graph: Graph, replacements: readonly Replace
 }
 
 function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacement, weights: Weight[]): Value {
-  const { path, x, y } = feedForward;
+  const { path, y } = feedForward;
   const declare: Declare = (name, source) => {
     const held = value(`${path}.${name}`, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
     weights.push({ value: held, path: held.name, source, storage: 'constant' });
     return held;
   };
-  if (!x.type || !y.type) throw new Bug(`${path} has no type`);
+  if (!y.type) throw new Bug(`${path} has no type`);
+  const x = inType(build, feedForward.x, computedIn);
   const { experts, order, shared, repair, threshold } = conversion;
   const outside: Outside = { build, x, path };
   const stand = repair && standIn(outside, repair, declare);
@@ -62,12 +63,13 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
   const [mixed] = build.add(
     mixture,
     [...args, ...lifted.list, ...(nothing ? [nothing] : [])],
-    { n: dim(nothing ? experts + 1 : experts), result: y.type.dims, dtype: y.type.dtype, names, router: router.name, counts: nothing ? [experts, 1] : [experts] },
+    { n: dim(nothing ? experts + 1 : experts), result: y.type.dims, dtype: computedIn, names, router: router.name, counts: nothing ? [experts, 1] : [experts] },
     { name: `${path}.mixed`, bodies: { router: router.graph, expert: body, ...(nothing ? { expert1: nothingBody(args, nothing) } : {}) } },
   );
   const parts = [mixed, stand?.whole, shared.length > 0 ? sharedOf(outside, feedForward, declared(neuronsOf(feedForward, shared), 'shared', declare)) : undefined];
   const summed = parts.flatMap((part) => part ?? []).reduce((total, part) => build.one(add, [total, part], {}, `${path}.sum`));
-  return feedForward.outBias ? build.one(add, [summed, declare('out_bias', feedForward.outBias)], {}, y.name) : summed;
+  const result = inType(build, summed, y.type.dtype);
+  return feedForward.outBias ? build.one(add, [result, declare('out_bias', feedForward.outBias)], {}, y.name) : result;
 }
 
 /** The weights of an expert, and the vector that is added to what it gives. */

@@ -1,7 +1,7 @@
-/** The weights of experts as views of the dense matrices: nothing is computed, rows are picked in another order when they are written. */
+/** The weights of experts as views of the dense matrices: rows are picked in another order when they are written, and f16 is written as f32; nothing else is computed. */
 
 import type { Source } from '../../graph/source.ts';
-import { pickedView, reshapedView, transposedView } from '../../graph/views.ts';
+import { castView, pickedView, reshapedView, transposedView } from '../../graph/views.ts';
 import type { FeedForward } from '../feed-forwards.ts';
 
 /** The views of one feed-forward over some of its neurons: matrices [D, n], [n, D] and vectors [n]. */
@@ -13,29 +13,33 @@ export interface NeuronViews {
   readonly down: Source;
 }
 
+/** What experts, routers and stand-ins compute in, also for a feed-forward in f16: onnxruntime multiplies f16 on the CPU as f32 in any case. */
+export const computedIn = 'f32';
+
+/** A weight of a feed-forward as experts take it. */
+export function widened(of: Source): Source {
+  return castView(of, computedIn);
+}
+
 /** The neurons of `order` side by side. */
-export function neuronsOf({ gate, gateBias, up, upBias, down }: FeedForward, order: readonly number[]): NeuronViews {
-  const columns = (of: Source): Source => transposedView(pickedView(transposedView(of), 0, order));
-  return {
-    gate: columns(gate),
-    ...(gateBias ? { gateBias: pickedView(gateBias, 0, order) } : {}),
-    ...(up ? { up: columns(up) } : {}),
-    ...(upBias ? { upBias: pickedView(upBias, 0, order) } : {}),
-    down: pickedView(down, 0, order),
-  };
+export function neuronsOf(feedForward: FeedForward, order: readonly number[]): NeuronViews {
+  return viewsOf(feedForward, (of) => widened(pickedView(of, 0, order)));
 }
 
 /** The same with an expert axis in front: [E, D, m], [E, m, D], [E, m]. */
 export function expertsOf(feedForward: FeedForward, order: readonly number[], experts: number): NeuronViews {
-  const { gate, gateBias, up, upBias, down } = neuronsOf(feedForward, order);
   const size = order.length / experts;
-  const stacked = (of: Source): Source => reshapedView(of, [experts, size, ...of.dims.slice(1)]);
-  const columns = (of: Source): Source => transposedView(stacked(transposedView(of)));
+  return viewsOf(feedForward, (of) => widened(reshapedView(pickedView(of, 0, order), [experts, size, ...of.dims.slice(1)])));
+}
+
+/** The weights by `rows`, which takes those whose first axis is that of the neurons. */
+function viewsOf({ gate, gateBias, up, upBias, down }: FeedForward, rows: (of: Source) => Source): NeuronViews {
+  const columns = (of: Source): Source => transposedView(rows(transposedView(of)));
   return {
     gate: columns(gate),
-    ...(gateBias ? { gateBias: stacked(gateBias) } : {}),
+    ...(gateBias ? { gateBias: rows(gateBias) } : {}),
     ...(up ? { up: columns(up) } : {}),
-    ...(upBias ? { upBias: stacked(upBias) } : {}),
-    down: stacked(down),
+    ...(upBias ? { upBias: rows(upBias) } : {}),
+    down: rows(down),
   };
 }

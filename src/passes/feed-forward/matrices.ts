@@ -30,7 +30,8 @@ const quantised: ReadonlySet<string> = new Set(
     .concat(['onnx.MatMulInteger', 'onnx.QLinearMatMul']),
 );
 
-const remedy = 'export the model with f32 or f16 weights';
+/** How a file is had whose feed-forwards can be taken. */
+export const remedy = 'export the model with f32 or f16 weights';
 
 /** The linear map that a value is the result of. */
 export function linearOf(one: Value | undefined, among: Matrices): Linear | undefined {
