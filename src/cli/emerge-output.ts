@@ -48,7 +48,7 @@ export async function reportOf({ name, found, emerged, settings, metric, speed, 
   const { account } = await import('../inspect/account.ts');
   const { activeParameters } = await import('../run/bargain.ts');
   const { meanPicks } = await import('../passes/emergent/conversion.ts');
-  const { judged, lines, replacements } = emerged;
+  const { judged, identities, lines, replacements } = emerged;
   const feedForwards = activeParameters(replacements);
   // Two operations for each parameter of a product.
   const total = account(found.model.graph).total.flops / 2;
@@ -63,6 +63,7 @@ export async function reportOf({ name, found, emerged, settings, metric, speed, 
     whole: { active: total - feedForwards.total + feedForwards.active, total },
     ...(speed ? { speed } : {}),
     expected,
+    identity: Math.max(...identities.map(({ identity }) => identity)),
     layers: judged,
     picks: replacements.map(({ conversion }) => {
       const { path, experts, size, picks, shared } = conversion;
@@ -139,7 +140,7 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
 }
 
 /** What a token meets, the most that gains, and how much of it is there. */
-function sharesOf(report: Report, { gainOf, ideal }: Inspect): string {
+function sharesOf(report: Report, { gainOf, ideal, identityWords }: Inspect): string {
   const { feedForwards, whole } = report;
   const share = ({ active, total }: Active): string => percent(active / total, 0);
   const reached = (['prefill', 'decode'] as const).flatMap((what) => {
@@ -147,7 +148,7 @@ function sharesOf(report: Report, { gainOf, ideal }: Inspect): string {
     return gain ? [`${what === 'prefill' ? 'reading' : 'writing'} reaches ${percent(gain.share, 0)} of it`] : [];
   });
   const parts = [`a token meets ${share(feedForwards)} of the parameters of feed-forwards, ${share(whole)} of all: ${times(ideal(whole))} at best`, ...reached];
-  return `${parts.join('; ')}\n\n`;
+  return `${parts.join('; ')}\n${identityWords(report)}\n\n`;
 }
 
 /** How each layer does. */

@@ -3,7 +3,7 @@
 import { metricFigure, percent, picksFigure, rate, threadWords, times, tokenWords } from '../diagnostics/figures.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import { element, escaped } from './markup.ts';
-import { gainOf, ideal, layerFigures, layerHeads, ofDense, type Report, unsteady } from './report.ts';
+import { gainOf, ideal, identityWords, layerFigures, layerHeads, ofDense, type Report, unsteady } from './report.ts';
 import { layersPlot, loadBars, strongest, togetherMap } from './report-layers.ts';
 import { qualityPlot } from './report-plot.ts';
 import { style } from './report-style.ts';
@@ -23,9 +23,11 @@ export function reportPage(report: Report): string {
 
 const counted = (value: number): string => (value >= 1e6 ? `${(value / 1e6).toFixed(1)} M` : value >= 1e3 ? `${(value / 1e3).toFixed(1)} k` : String(value));
 
+const capital = (words: string): string => words.charAt(0).toUpperCase() + words.slice(1);
+
 /** The outcome in a sentence or two, then what was asked for. */
-function lead({ family, feedForwards, whole, layers: judged, settings, picks }: Report): string {
-  const identity = Math.max(...judged.map((layer) => layer.identity));
+function lead(report: Report): string {
+  const { family, feedForwards, whole, settings, picks } = report;
   const [first] = picks;
   const places = picks.length === 1 ? 'one feed-forward' : `${picks.length} feed-forwards`;
   const even = picks.every((one) => one.mean === first?.mean && one.size === first.size && one.shared === first.shared);
@@ -36,7 +38,7 @@ function lead({ family, feedForwards, whole, layers: judged, settings, picks }: 
   const sentences = [
     `In ${places} a token runs ${ran}.`,
     `A token meets ${percent(feedForwards.active / feedForwards.total, 0)} of the feed-forwards' parameters, ${percent(whole.active / whole.total, 0)} of those of the whole model: at best ${times(ideal(whole))} as fast.`,
-    ...(judged.length > 0 ? [`With every expert picked each layer is the dense one again, to ${identity.toExponential(1)} of its largest value.`] : []),
+    `${capital(identityWords(report))}.`,
   ];
   const asked = Object.entries({ model: family, ...settings }).map(([name, value]) => element('div', {}, [element('dt', {}, escaped(name)), element('dd', {}, escaped(value))]));
   return element('p', {}, escaped(sentences.join(' '))) + element('dl', {}, asked);

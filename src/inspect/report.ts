@@ -56,6 +56,8 @@ export interface Report {
   readonly speed?: SpeedReport;
   /** What the converted feed-forwards were expected to take, by the target's cost model. */
   readonly expected: readonly Estimate[];
+  /** As in `Judged`, of the layer that has most; on random inputs where `layers` is empty. */
+  readonly identity: number;
   readonly layers: readonly Judged[];
   /** Each feed-forward that was converted. */
   readonly picks: readonly Picked[];
@@ -90,6 +92,10 @@ export function unsteady({ speed }: Pick<Report, 'speed'>): string | undefined {
 export function ofDense({ lines }: Pick<Report, 'lines'>, { value }: Line): number {
   return value / (lines.find(({ name }) => name === 'dense')?.value ?? Number.NaN);
 }
+
+/** What every expert together are. */
+export const identityWords = ({ identity, layers }: Pick<Report, 'identity' | 'layers'>): string =>
+  `with every expert picked each layer is the dense one again, to ${identity.toExponential(1)} of its largest value${layers.length === 0 ? ', on random inputs' : ''}`;
 
 /** The heads of a table of layers. */
 export const layerHeads = ['layer', 'picks', 'all experts', 'output error', 'mass caught', 'at best', 'busiest expert'] as const;

@@ -1,19 +1,22 @@
 /** Turns feed-forwards of a model into experts: which are meant, whether that can be, calibration, and what each layer keeps. */
 
 import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
-import type { Compute } from '../graph/compute.ts';
+import type { Compute, Numbers } from '../graph/compute.ts';
+import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
+import { count } from '../graph/nd-array.ts';
 import { allocate, type ErrorCurve, errorCurve } from '../passes/emergent/budget.ts';
-import { type Alone, calibrate, type Sample } from '../passes/emergent/calibrate.ts';
+import { type Alone, aloneOf, calibrate, type Sample, type Seen } from '../passes/emergent/calibrate.ts';
 import type { Conversion } from '../passes/emergent/conversion.ts';
 import { decide, decideAll } from '../passes/emergent/decide.ts';
-import { type Judged, judge } from '../passes/emergent/judge.ts';
+import { identityOn, type Judged, judge } from '../passes/emergent/judge.ts';
 import { type Layer, layerOf } from '../passes/emergent/layer.ts';
 import type { Replacement } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type Control, controlsOf } from '../passes/emergent/variants.ts';
 import type { FeedForward, FoundFeedForwards } from '../passes/feed-forwards.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
+import { randomNumbers } from '../weights/random.ts';
 
 /** Which feed-forwards are meant: all, those of numbers `from` to `to` (half-open, in the order of the model), or those of some paths. */
 export type Chosen =
@@ -89,11 +92,16 @@ export interface ConvertOptions {
   readonly progress?: (done: number, total: number) => void;
 }
 
+/** As in `Judged`. */
+export type Identity = Pick<Judged, 'path' | 'identity'>;
+
 /** The layers as experts. */
 export interface Converted {
   readonly replacements: readonly Replacement[];
   /** In the order of `replacements`; empty without samples. Layers of one block are judged once. */
   readonly judged: readonly Judged[];
+  /** How far each of them is from the dense layer with every expert picked; without samples too, on random inputs. */
+  readonly identities: readonly Identity[];
   /** The controls of each layer, in the order of `replacements`, where they are wanted. */
   readonly controls: Readonly<Record<Control, readonly Replacement[]>> | undefined;
 }
@@ -104,24 +112,28 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
   const tied = settings.untie ? layers.map((layer, block) => ({ ...layer, block })) : layers;
   const shares = settings.varying?.kind === 'budget' ? await dealt(options, tied, settings.varying.share) : undefined;
   const judged: Judged[] = [];
+  const identities: Identity[] = [];
   const besides = new Map<number, Readonly<Record<Control, Conversion>>>();
-  const decided = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2], alone?: Alone): Promise<Conversion> => {
-    const layer = await layerOf(graph, feedForward, inputs, checkpoint, compute);
-    const seen = fittedOn(layer);
+  const decided = async (feedForward: FeedForward, seen: Seen, alone: Alone): Promise<Conversion> => {
+    const layer = await layerOf(graph, feedForward, seen.inputs, checkpoint, compute);
+    const fitted = fittedOn(layer, seen);
     const own = { ...settings, picks: shares?.get(feedForward.block) ?? settings.picks };
-    const conversion = await decide(seen, own, compute);
-    if (alone) judged.push(await judge(graph, layer, conversion, alone, compute));
-    if (controls) besides.set(feedForward.block, await controlsOf(seen, conversion, own, compute));
+    const conversion = await decide(fitted, own, compute);
+    const { path } = feedForward;
+    if (samples.length > 0) judged.push(await judge(graph, layer, conversion, seen, alone, compute));
+    identities.push(judged.at(-1) ?? { path, identity: await identityOn(seen.last, conversion, alone, compute) });
+    if (controls) besides.set(feedForward.block, await controlsOf(fitted, conversion, own, compute));
     return conversion;
   };
   const run = { graph, feedForwards: tied, samples, compute, inOrder: settings.inOrder, ...(progress ? { progress: parts(progress, shares ? 1 : 0, shares ? 2 : 1) } : {}) };
-  const conversions = samples.length > 0 ? await calibrate(run, decided) : await withoutSamples(tied, decided, progress);
+  const conversions = samples.length > 0 ? await calibrate(run, decided) : await withoutSamples(options, tied, decided);
   const replacements = layers.map((feedForward) => ({ feedForward, conversion: conversions.find(({ path }) => path === feedForward.path) as Conversion }));
   const beside = (name: Control): readonly Replacement[] =>
     layers.map((feedForward, i) => ({ feedForward, conversion: { ...(besides.get(tied[i]?.block ?? 0)?.[name] as Conversion), path: feedForward.path } }));
   return {
     replacements,
     judged,
+    identities,
     controls: controls ? { random: beside('random'), static: beside('static'), oracle: beside('oracle'), contiguous: beside('contiguous') } : undefined,
   };
 }
@@ -130,17 +142,16 @@ export async function convert(options: ConvertOptions): Promise<Converted> {
 const identical = { f32: 1e-5, f16: 1e-2 };
 
 /** The layers that are not the dense ones again with every expert. */
-export function brokenIdentity(judged: readonly Judged[], layers: readonly FeedForward[]): readonly Diagnostic[] {
-  return judged.flatMap(({ path, identity }) => {
+export function brokenIdentity(identities: readonly Identity[], layers: readonly FeedForward[]): readonly Diagnostic[] {
+  return identities.flatMap(({ path, identity }) => {
     const halves = layers.some(({ path: own, x }) => own === path && x.type?.dtype === 'f16');
     const limit = halves ? identical.f16 : identical.f32;
     return identity <= limit ? [] : [diagnose('identity-broken', { path, error: identity.toExponential(1), limit: String(limit) })];
   });
 }
 
-/** The layer without the batch that it is judged on. */
-export function fittedOn(layer: Layer): Layer {
-  const fitted = Math.max(1, layer.inputs.length - 1);
+/** The layer with what may be fitted to alone. */
+export function fittedOn(layer: Layer, { fitted }: Pick<Seen, 'fitted'>): Layer {
   return { ...layer, inputs: layer.inputs.slice(0, fitted), hidden: layer.hidden.slice(0, fitted) };
 }
 
@@ -152,8 +163,8 @@ async function dealt(
 ): Promise<ReadonlyMap<number, number>> {
   const curves = new Map<number, ErrorCurve>();
   const run = { graph, feedForwards: layers, samples, compute, inOrder: false, ...(progress ? { progress: parts(progress, 0, 2) } : {}) };
-  await calibrate(run, async (feedForward, inputs) => {
-    const decided = await decideAll(fittedOn(await layerOf(graph, feedForward, inputs, checkpoint, compute)), settings, compute);
+  await calibrate(run, async (feedForward, seen) => {
+    const decided = await decideAll(fittedOn(await layerOf(graph, feedForward, seen.inputs, checkpoint, compute), seen), settings, compute);
     const places = layers.filter(({ block }) => block === feedForward.block).length;
     curves.set(feedForward.block, await errorCurve(decided, places, compute));
     return decided.conversion;
@@ -168,15 +179,29 @@ const parts =
   (done, total) =>
     progress(part * total + done, of * total);
 
+/** Each block once, by its weights alone. */
 async function withoutSamples(
+  { graph, compute, progress }: ConvertOptions,
   layers: readonly FeedForward[],
-  decided: (layer: FeedForward, inputs: readonly []) => Promise<Conversion>,
-  progress: ConvertOptions['progress'],
+  decided: Parameters<typeof calibrate>[1],
 ): Promise<readonly Conversion[]> {
-  const conversions: Conversion[] = [];
-  for (const layer of layers) {
-    conversions.push(await decided(layer, []));
-    progress?.(conversions.length, layers.length);
+  const blocks = new Map<number, Conversion>();
+  for (const [i, layer] of layers.entries()) {
+    const { alone, graphs } = aloneOf(graph, layer);
+    if (!blocks.has(layer.block)) blocks.set(layer.block, await decided(layer, { inputs: [], fitted: 0, last: randomInput(layer) }, alone));
+    for (const one of graphs()) await compute.release(one);
+    progress?.(i + 1, layers.length);
   }
-  return conversions;
+  return layers.map(({ block, path }) => ({ ...(blocks.get(block) as Conversion), path }));
 }
+
+/** Normal numbers in the shape of a feed-forward's input, of some tokens where their number is open. */
+function randomInput({ x, width }: FeedForward): Numbers {
+  const sizes = x.type?.dims.slice(0, -1).map((size) => constant(size)) ?? [undefined];
+  const dims = [...sizes.map((size, axis) => size ?? (axis === sizes.length - 1 ? someTokens : 1)), width];
+  const data = Float32Array.from(randomNumbers(x.name, 0, 1, 0, count(dims)));
+  return { dtype: x.type?.dtype ?? 'f32', dims, data };
+}
+
+/** What identity is looked at on where there is no text. */
+const someTokens = 64;

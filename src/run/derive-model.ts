@@ -103,7 +103,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
   if (samples && !samples.ok) return samples;
   const compute = graphCompute(found, options.threads === undefined ? {} : { threads: options.threads });
   try {
-    const { replacements, judged } = await convert({
+    const { replacements, identities } = await convert({
       graph: found.model.graph,
       checkpoint: found.checkpoint,
       layers,
@@ -112,7 +112,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
       compute,
       ...(options.progress ? { progress: options.progress } : {}),
     });
-    const broken = brokenIdentity(judged, layers);
+    const broken = brokenIdentity(identities, layers);
     return broken.length > 0 ? { ok: false, diagnostics: broken } : { ok: true, value: replacements, diagnostics: [] };
   } finally {
     await compute.close();

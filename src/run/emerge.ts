@@ -8,7 +8,7 @@ import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, type FoundFeedForwards, findFeedForwards } from '../passes/feed-forwards.ts';
 import { digestOf, type StoredConversion } from './artefact.ts';
 import { type Line, type Metric, measureLines, variants } from './bargain.ts';
-import { brokenIdentity, type Chosen, chooseLayers, convert, objections } from './convert.ts';
+import { brokenIdentity, type Chosen, chooseLayers, convert, type Identity, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
 import type { Measured } from './measured.ts';
@@ -39,6 +39,8 @@ export interface Emerged {
   readonly stored: readonly StoredConversion[];
   /** Layer by layer, on the last of the calibration inputs, which nothing was fitted to where there are several; empty without any. */
   readonly judged: readonly Judged[];
+  /** How far layers are from the dense ones with every expert picked; on random inputs without calibration inputs. */
+  readonly identities: readonly Identity[];
   /** The table; empty without a metric. */
   readonly lines: readonly Line[];
 }
@@ -76,8 +78,8 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
         progress?.('converting', done, total);
       },
     });
-    const { replacements, judged } = converted;
-    const broken = brokenIdentity(judged, layers);
+    const { replacements, judged, identities } = converted;
+    const broken = brokenIdentity(identities, layers);
     if (broken.length > 0) return { ok: false, diagnostics: broken };
     const graphs = metric ? variants(graph, replacements, converted.controls) : [];
     const watched = { ...session, version, ...(measured ? { measured } : {}), ...(signal ? { signal } : {}) };
@@ -85,7 +87,7 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
     if (lines && !lines.ok) return lines;
     const stored = replacements.map(({ feedForward, conversion }) => ({ conversion, digest: digestOf(feedForward, found.checkpoint) }));
     const model = { ...found.model, graph: replaceFeedForwards(graph, replacements) };
-    return { ok: true, value: { found: { ...found, model }, replacements, stored, judged, lines: lines?.value ?? [] }, diagnostics: [] };
+    return { ok: true, value: { found: { ...found, model }, replacements, stored, judged, identities, lines: lines?.value ?? [] }, diagnostics: [] };
   } finally {
     await compute.close();
   }

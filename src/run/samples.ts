@@ -76,7 +76,7 @@ function feeds(ids: readonly number[]): Readonly<Record<string, NdArray>> {
   return { input_ids: row(ids), ...Object.fromEntries(beside) };
 }
 
-/** Samples from the text of a .json file: a list of inputs, each an object of nested lists by name. Tokens whose `attention_mask` is 0 do not count. */
+/** Samples from the text of a .json file: a list of inputs, each an object of nested lists by name. Tokens whose `attention_mask` is 0 do not count, and inputs without others are left out. */
 function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readonly Sample[]> {
   let given: unknown;
   try {
@@ -95,8 +95,10 @@ function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readon
     if (!read.ok) return { ok: false, diagnostics };
     const arrays = Object.fromEntries(Object.entries(read.value).map(([name, tensor]) => [name, toNdArray(tensor)]));
     const { attention_mask: counted } = arrays;
-    samples.push({ feeds: arrays, ...(counted ? { counted } : {}) });
+    const empty = Object.values(arrays).some(({ data }) => data.length === 0) || counted?.data.every((one) => one === 0);
+    if (!empty) samples.push({ feeds: arrays, ...(counted ? { counted } : {}) });
   }
+  if (samples.length === 0) return refuse(file, 'none of its inputs has a token that counts');
   return { ok: true, value: samples, diagnostics: diagnostics.filter(({ severity }) => severity !== 'note') };
 }
 

@@ -3,7 +3,7 @@
 import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
-import { calibrate } from '../passes/emergent/calibrate.ts';
+import { calibrate, type Seen } from '../passes/emergent/calibrate.ts';
 import type { Conversion } from '../passes/emergent/conversion.ts';
 import { decideGrouped, groupLayer } from '../passes/emergent/decide.ts';
 import { type Layer, layerOf } from '../passes/emergent/layer.ts';
@@ -94,8 +94,8 @@ async function decideCells(found: Found, layers: readonly FeedForward[], options
   const { graph } = found.model;
   const untied = grid[0]?.settings.untie ? layers.map((layer, block) => ({ ...layer, block })) : layers;
   const made = grid.map(() => new Map<string, Conversion>());
-  const decide = async (feedForward: FeedForward, inputs: Parameters<typeof layerOf>[2]): Promise<Conversion> => {
-    const conversions = await decideLayer(fittedOn(await layerOf(graph, feedForward, inputs, found.checkpoint, compute)), grid, compute);
+  const decide = async (feedForward: FeedForward, seen: Pick<Seen, 'inputs' | 'fitted'>): Promise<Conversion> => {
+    const conversions = await decideLayer(fittedOn(await layerOf(graph, feedForward, seen.inputs, found.checkpoint, compute), seen), grid, compute);
     for (const [i, conversion] of conversions.entries()) made[i]?.set(feedForward.path, conversion);
     return conversions[0] as Conversion;
   };
@@ -106,7 +106,7 @@ async function decideCells(found: Found, layers: readonly FeedForward[], options
   if (samples.length > 0) await calibrate({ graph, feedForwards: untied, samples, compute, inOrder: false, progress: at }, decide);
   else
     for (const [i, layer] of layers.entries()) {
-      await decide(layer, []);
+      await decide(layer, { inputs: [], fitted: 0 });
       at(i + 1, layers.length);
     }
   return made.map((own) => layers.map((feedForward): Replacement => ({ feedForward, conversion: ofBlock(own, feedForward, untied) })));

@@ -86,7 +86,7 @@ test('stages make untyped values again, and each feed-forward is given what the 
   const seen: Matrix[] = [];
   const whole = { ...graph, outputs: feedForwards.map(({ x, path }) => ({ name: path, value: x })) };
   const given = feeds(2, 11);
-  await calibrate({ graph, feedForwards, samples: [{ feeds: given }], compute, inOrder: false }, async ({ path }, [one]) => {
+  await calibrate({ graph, feedForwards, samples: [{ feeds: given }], compute, inOrder: false }, async ({ path }, { inputs: [one] }) => {
     if (one) seen.push(one);
     return { path } as never;
   });

@@ -8,7 +8,7 @@ import { scoresOf } from './stand-ins.ts';
 
 /** What a layer loses by its picks. */
 export interface ErrorCurve {
-  /** Neurons of one routed expert, of the shared ones, of all; in all places of the layer. */
+  /** Neurons of one routed expert, of the shared ones, of all, filled-up ones with them; in all places of the layer. */
   readonly size: number;
   readonly shared: number;
   readonly neurons: number;
@@ -33,7 +33,7 @@ export async function errorCurve({ conversion, layer, grouping, repair }: Decide
     }
   }
   const { size, shared } = conversion;
-  return { size: size * places, shared: shared.length * places, neurons: layer.feedForward.neurons * places, errors: errors.map((one) => (whole > 0 ? one / whole : 0)) };
+  return { size: size * places, shared: shared.length * places, neurons: (experts * size + shared.length) * places, errors: errors.map((one) => (whole > 0 ? one / whole : 0)) };
 }
 
 /** Adds to `errors` what one token loses, from the last expert of its order to all of them. */
@@ -80,9 +80,9 @@ interface Step {
   readonly gain: number;
 }
 
-/** The steps from `from` picks that fit into the neurons left. */
+/** The steps from `from` picks that lose less and fit into the neurons left. */
 function stepsOf({ size, errors }: ErrorCurve, from: number, left: number): readonly Step[] {
   return Array.from({ length: errors.length - 1 - from }, (_, i) => from + 1 + i)
     .map((to) => ({ to, cost: (to - from) * size, gain: ((errors[from] as number) - (errors[to] as number)) / ((to - from) * size) }))
-    .filter(({ cost }) => cost <= left);
+    .filter(({ cost, gain }) => gain > 0 && cost <= left);
 }

@@ -34,18 +34,31 @@ export interface Alone {
   converted(conversion: Conversion): Graph;
 }
 
+/** What a feed-forward reads in all its places. */
+export interface Seen {
+  /** [tokens, D] for each sample of each place, without tokens that do not count. The last is the last sample at the last place; at other places that sample is left out where there are several. */
+  readonly inputs: readonly Matrix[];
+  /** How many of them, from the first, may be fitted to: all but the last where there are several samples. */
+  readonly fitted: number;
+  /** The last as the model has it. */
+  readonly last: Numbers;
+  /** As in its sample. */
+  readonly counted?: Numbers;
+}
+
 /**
- * Decides about each feed-forward in turn; `decide` is given its inputs, a matrix [tokens, D] for each sample. Feed-forwards of one block are decided once, on the
- * inputs of all its places, when the last was seen; till then they stay dense.
+ * Decides about each feed-forward in turn. Feed-forwards of one block are decided once, on the inputs of all its places, when the last
+ * was seen; till then they stay dense.
  */
 export async function calibrate(
   { graph, feedForwards, samples, compute, inOrder, progress }: Calibration,
-  decide: (feedForward: FeedForward, inputs: readonly Matrix[], alone: Alone) => Promise<Conversion>,
+  decide: (feedForward: FeedForward, seen: Seen, alone: Alone) => Promise<Conversion>,
 ): Promise<readonly Conversion[]> {
   const stages = cutStages(graph, feedForwards);
   const held = samples.map(({ feeds }) => new Map<Value, Numbers>(graph.inputs.flatMap((input) => (feeds[input.name] ? [[input, feeds[input.name] as Numbers] as const] : []))));
   const blocks = blocksOf(feedForwards);
-  const seen = new Map<number, Matrix[]>();
+  const before = new Map<number, readonly Matrix[]>();
+  const counted = samples.at(-1)?.counted;
   const decided: Conversion[] = [];
   for (const [i, stage] of stages.entries()) {
     const { feedForward } = stage;
@@ -53,13 +66,15 @@ export async function calibrate(
     await compute.release(stage.graph);
     const inputs = held.map((values, s) => rowsOf(present(values.get(feedForward.x)), samples[s]?.counted));
     const places = present(blocks.get(feedForward.block));
-    const all = [...(seen.get(feedForward.block) ?? []), ...inputs];
-    seen.set(feedForward.block, all);
+    const fitted = [...(before.get(feedForward.block) ?? []), ...inputs.slice(0, Math.max(1, inputs.length - 1))];
+    before.set(feedForward.block, fitted);
     const complete = places.at(-1) === feedForward;
     const { alone, graphs } = aloneOf(graph, feedForward);
-    const conversion = complete ? await decide(feedForward, all, alone) : undefined;
+    const last = present(held.at(-1)?.get(feedForward.x));
+    const seen: Seen = { inputs: [...fitted, ...inputs.slice(1).slice(-1)], fitted: fitted.length, last, ...(counted ? { counted } : {}) };
+    const conversion = complete ? await decide(feedForward, seen, alone) : undefined;
     if (conversion) decided.push(...places.map(({ path }) => ({ ...conversion, path })));
-    if (complete) seen.delete(feedForward.block);
+    if (complete) before.delete(feedForward.block);
     progress?.(i + 1, stages.length);
     if (i < stages.length - 1) {
       const next = inOrder && conversion && places.length === 1 ? alone.converted(conversion) : alone.dense;
@@ -75,7 +90,7 @@ export async function calibrate(
 }
 
 /** The graphs of a feed-forward, and those that were made. */
-function aloneOf(graph: Graph, feedForward: FeedForward): { readonly alone: Alone; graphs(): readonly Graph[] } {
+export function aloneOf(graph: Graph, feedForward: FeedForward): { readonly alone: Alone; graphs(): readonly Graph[] } {
   const dense = feedForwardGraph(graph, feedForward);
   const made = new Map<Conversion, Graph>();
   const converted = (conversion: Conversion): Graph => {
@@ -110,7 +125,7 @@ function dropRead(held: readonly Map<Value, Numbers>[], later: readonly Stage[])
 }
 
 /** [.., D] → [tokens, D], without tokens that do not count. */
-function rowsOf({ dims, data }: Numbers, counted: Numbers | undefined): Matrix {
+export function rowsOf({ dims, data }: Numbers, counted: Numbers | undefined): Matrix {
   const width = dims.at(-1) ?? 1;
   if (!counted && data instanceof Float32Array) return matrix(data.length / width, width, data);
   const rows = Array.from({ length: data.length / width }, (_, t) => t).filter((t) => counted?.data[t] !== 0);

@@ -7,7 +7,7 @@ import { symbol } from '../../graph/dim.ts';
 import { type Graph, value, type Weight } from '../../graph/graph.ts';
 import { tensor } from '../../graph/type.ts';
 import type { FeedForward } from '../feed-forwards.ts';
-import type { Alone } from './calibrate.ts';
+import { type Alone, rowsOf, type Seen } from './calibrate.ts';
 import { type Conversion, labelsOf, withEveryExpert } from './conversion.ts';
 import { declareInto } from './hidden.ts';
 import type { Layer } from './layer.ts';
@@ -36,29 +36,30 @@ export interface Judged {
 }
 
 /** Judges a conversion on the last batch of its layer. */
-export async function judge(graph: Graph, layer: Layer, conversion: Conversion, alone: Alone, compute: Compute): Promise<Judged> {
+export async function judge(graph: Graph, layer: Layer, conversion: Conversion, { last, counted }: Seen, alone: Alone, compute: Compute): Promise<Judged> {
   const { feedForward } = layer;
   const x = layer.inputs.at(-1);
   const hidden = layer.hidden.at(-1);
   if (!x || !hidden) throw new Bug('nothing to judge on');
-  const shape = likeInput(feedForward, x);
-  const expected = await resultOf(alone.dense, shape, compute);
-  const whole = await resultOf(alone.converted(withEveryExpert(conversion)), shape, compute);
-  const given = await resultOf(alone.converted(conversion), shape, compute);
+  const on = async (one: Graph): Promise<Matrix> => rowsOf(await resultOf(one, last, compute), counted);
+  const expected = await on(alone.dense);
+  const whole = await on(alone.converted(withEveryExpert(conversion)));
+  const given = await on(alone.converted(conversion));
   const picks = await picksOf(graph, feedForward, conversion, x, compute);
   return {
     path: conversion.path,
-    identity: largest(whole, expected) / largest(expected),
-    error: Math.sqrt(squares(given, expected) / squares(expected)),
+    identity: relative(largest(whole, expected), largest(expected)),
+    error: Math.sqrt(relative(squares(given, expected), squares(expected))),
     ...caught(hidden, layer, conversion, picks),
     ...shares(picks, conversion.experts),
   };
 }
 
-/** The rows of a batch with the axes that the feed-forward's input has; those in front of the tokens are of size 1. */
-function likeInput({ x }: FeedForward, { rows, columns, data }: Matrix): Numbers {
-  const rank = x.type?.dims.length ?? 2;
-  return { dtype: x.type?.dtype ?? computedIn, dims: [...Array.from({ length: rank - 2 }, () => 1), rows, columns], data };
+/** How far the layer with every expert is from the dense layer, as in `Judged`, on random inputs. */
+export async function identityOn(random: Numbers, conversion: Conversion, alone: Alone, compute: Compute): Promise<number> {
+  const expected = await resultOf(alone.dense, random, compute);
+  const whole = await resultOf(alone.converted(withEveryExpert(conversion)), random, compute);
+  return relative(largest(whole, expected), largest(expected));
 }
 
 async function resultOf(graph: Graph, x: Numbers, compute: Compute): Promise<Numbers> {
@@ -67,9 +68,14 @@ async function resultOf(graph: Graph, x: Numbers, compute: Compute): Promise<Num
   return y;
 }
 
-const largest = (a: Numbers, b?: Numbers): number => (a.data as Float64Array).reduce((most, one, i) => Math.max(most, Math.abs(one - (b?.data[i] ?? 0))), 0);
+/** A difference as a share of what it is measured against; as it is where that is nothing, as in a layer that gives zeros. */
+const relative = (difference: number, whole: number): number => (whole > 0 ? difference / whole : difference);
 
-const squares = (a: Numbers, b?: Numbers): number => (a.data as Float64Array).reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
+type Data = Pick<Numbers, 'data'>;
+
+const largest = (a: Data, b?: Data): number => (a.data as Float64Array).reduce((most, one, i) => Math.max(most, Math.abs(one - (b?.data[i] ?? 0))), 0);
+
+const squares = (a: Data, b?: Data): number => (a.data as Float64Array).reduce((sum, one, i) => sum + (one - (b?.data[i] ?? 0)) ** 2, 0);
 
 /** The experts that each token picks. */
 async function picksOf(

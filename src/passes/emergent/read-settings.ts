@@ -97,9 +97,11 @@ export function readSettings(written: Readonly<Record<string, Written>>): { read
 const isSetting = (name: string): name is keyof typeof table => Object.hasOwn(table, name);
 
 /** What must hold between settings. */
-function checkTogether({ experts, pick, group, shared, seed, score }: Read<typeof table>, faults: SettingFault[]): void {
+function checkTogether({ experts, pick, group, shared, seed, score, repair }: Read<typeof table>, faults: SettingFault[]): void {
   if (shared !== undefined && group?.shared !== undefined) report({ place: ['group', 'shared'], faults }, diagnose('setting-twice', { name: 'shared' }), true);
   if (seed !== undefined && group?.seed !== undefined) report({ place: ['group', 'seed'], faults }, diagnose('setting-twice', { name: 'seed' }), true);
+  if (repair?.kind === 'dropped_means' && score && !knownBefore(score))
+    report({ place: ['score'], faults }, diagnose('setting-invalid', { name: 'score', expected: `one of ${scoresKnown} with \`repair = dropped_means\``, found: score.kind }));
   const stored = group?.group.kind === 'stored';
   const missing = (name: string, example: string): void => report({ place: [], faults }, diagnose('setting-missing', { name }, { fixes: [{ text: `add \`${example}\`` }] }));
   if (experts === undefined && !stored) missing('experts', 'experts = 16');
@@ -113,6 +115,11 @@ function checkTogether({ experts, pick, group, shared, seed, score }: Read<typeo
   if (always >= experts) report({ place, faults }, diagnose('setting-out-of-range', { setting: '`shared`', range: `below the number of experts, ${experts}`, found: always }));
   else if (pick) checkPicking(pick, { experts, always, score, notes }, faults);
 }
+
+/** Whether scores are products with the input, so that what they pick is known before the model runs. */
+const knownBefore = ({ kind }: Score): boolean => kind === 'decisive' || kind === 'fitted' || kind === 'mean_key';
+
+const scoresKnown = '`decisive`, `fitted`, `mean_key`';
 
 interface Beside {
   readonly experts: number;
@@ -132,11 +139,17 @@ function checkPicking(pick: Picking, { experts, always, score, notes }: Beside, 
       { place: ['pick', 'share'], faults },
       diagnose('setting-out-of-range', { setting: '`share`', range: `at least ${least}, one of ${routed} routed experts`, found: pick.share }, { notes }),
     );
-  if (score && !['decisive', 'fitted', 'mean_key'].includes(score.kind))
+  if (pick.kind === 'threshold' && pick.most !== undefined && pick.most < pick.share * experts - always - rounding)
     report(
-      { place: ['score'], faults },
-      diagnose('setting-invalid', { name: 'score', expected: `one of \`decisive\`, \`fitted\`, \`mean_key\` with \`pick = ${pick.kind}(…)\``, found: score.kind }),
+      { place: ['pick', 'most'], faults },
+      diagnose(
+        'setting-out-of-range',
+        { setting: '`most`', range: `at least ${pick.share * experts - always}, the experts that a token picks in the mean`, found: pick.most },
+        { notes },
+      ),
     );
+  if (score && !knownBefore(score))
+    report({ place: ['score'], faults }, diagnose('setting-invalid', { name: 'score', expected: `one of ${scoresKnown} with \`pick = ${pick.kind}(…)\``, found: score.kind }));
 }
 
 /** What a share times a number may miss a whole number by. */
@@ -151,7 +164,7 @@ function filled({ experts = 0, shared, pick, group, score, repair, seed, text: f
     ...picksOf(pick, experts, always),
     group: group?.group ?? (calibrated ? { kind: 'coactivation' } : kmeansOfKeys),
     score: score ?? (calibrated ? decisiveFromInput : { kind: 'mean_key' }),
-    repair: repair ?? { kind: calibrated ? 'dropped_means' : 'none' },
+    repair: repair ?? usualRepair(calibrated, score),
     seed: seed ?? group?.seed ?? 0,
     pad: pad ?? false,
     untie: untie ?? false,
@@ -159,6 +172,11 @@ function filled({ experts = 0, shared, pick, group, score, repair, seed, text: f
     tokens: tokens ?? 16_384,
     ...(file === undefined ? {} : { text: file }),
   };
+}
+
+function usualRepair(calibrated: boolean, score: Score | undefined): RepairKind {
+  if (!calibrated) return { kind: 'none' };
+  return { kind: score && !knownBefore(score) ? 'means' : 'dropped_means' };
 }
 
 /** A token takes at most so many times the mean where nobody says how many. */
