@@ -202,10 +202,20 @@ describe('settings as texts, as the command line has them', () => {
     [{ experts: '16', pick: 'top(4 + 4)', group: 'from "x"', score: 'mean' }, ['setting-word-unknown']],
     [{ experts: '', pick: 'top(8)' }, ['unexpected-token']],
     [{ pick: 'top(8)' }, ['setting-missing']],
+    [{ experts: '16', pick: 'threshold(0.5, most: 7)' }, ['setting-out-of-range']],
+    [{ experts: '16', pick: 'top(8)', score: 'representative', repair: 'dropped_means' }, ['setting-invalid']],
   ])('%j: %j', (texts, codes) => {
     const outcome = read(texts as Readonly<Record<string, string>>);
     expect(outcome.ok).toBe(false);
     expect(outcome.diagnostics.map(({ code }) => code)).toEqual(codes);
+  });
+
+  test('plain means stand in where a score is no product of the input', () => {
+    const repairs = ['decisive', 'fitted', 'mean_key', 'representative', 'oracle'].map((score) => {
+      const outcome = read({ experts: '16', pick: 'top(8)', score, text: '"a.txt"' });
+      return outcome.ok && outcome.value.repair.kind;
+    });
+    expect(repairs).toEqual(['dropped_means', 'dropped_means', 'dropped_means', 'means', 'means']);
   });
 
   test('say where in the text the fault is', () => {

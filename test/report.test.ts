@@ -46,6 +46,7 @@ const report: Report = {
     { tokens: 1, dense: 2, experts: 1 },
     { tokens: 256, dense: 40, experts: 41.5 },
   ],
+  identity: 3e-7,
   layers: [judged, { ...judged, path: 'blocks.1.ffn' }],
   picks: [
     { path: 'blocks.0.ffn', experts: 4, size: 8, picks: 2, mean: 2, shared: 0 },

@@ -63,6 +63,11 @@ describe('a budget', () => {
     expect(total(picks)).toBeLessThanOrEqual(1.5 * best);
   });
 
+  test('buys nothing that loses more, or as much', () => {
+    expect(allocate([curve([1, 0.2, 0.3, 0.35, 0])], 0.75)).toEqual([1]);
+    expect(allocate([curve([1, 0.2, 0.2, 0.2, 0.2])], 1)).toEqual([1]);
+  });
+
   test('looks beyond a step that saves nothing', () => {
     expect(allocate([curve([9, 8, 8, 0, 0]), curve([9, 8, 7, 6.5, 6])], 0.5)).toEqual([3, 1]);
   });
