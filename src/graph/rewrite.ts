@@ -4,8 +4,8 @@ import { Bug } from '../diagnostics/bug.ts';
 import { type GraphBuilder, graphBuilder } from './builder.ts';
 import type { Graph, Node, Value } from './graph.ts';
 
-/** What a rule does with a node whose inputs are already those of the new graph: new results, or undefined to keep the node. */
-export type Rule = (node: Node, build: GraphBuilder) => readonly Value[] | undefined;
+/** What a rule does with a node whose inputs are already those of the new graph: new results, or undefined to keep the node. `of` says what an old value has become. */
+export type Rule = (node: Node, build: GraphBuilder, of: Rewriting['of']) => readonly Value[] | undefined;
 
 /** What a rewrite may bring along. */
 export interface RewriteOptions {
@@ -40,7 +40,7 @@ export function rewriteNodes(graph: Graph, rule: Rule, options: RewriteOptions =
   const of = (old: Value): Value => became.get(old) ?? old;
   for (const node of graph.nodes) {
     const moved = move(node, of);
-    const results = rule(moved, build) ?? keep(moved, build, options.retype ?? false);
+    const results = rule(moved, build, of) ?? keep(moved, build, options.retype ?? false);
     if (results.length !== node.outputs.length) throw new Bug(`${node.op.name} had ${node.outputs.length} results, its replacement has ${results.length}`);
     node.outputs.forEach((old, i) => {
       const now = results[i];

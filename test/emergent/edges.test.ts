@@ -26,10 +26,12 @@ interface Shape {
   /** The weights of each feed-forward in turn, by number; what number 2 gives is nothing. */
   readonly blocks?: readonly number[];
   readonly masked?: boolean;
+  /** One feed-forward reads what the one before gave, and nothing is added to it. */
+  readonly chained?: boolean;
 }
 
 /** v + relu(v · a) · b, one feed-forward after the other, 8 → 16 → 8. */
-function fileOf(name: string, { dims, blocks = [0, 1], masked = false }: Shape): string {
+function fileOf(name: string, { dims, blocks = [0, 1], masked = false, chained = false }: Shape): string {
   const file = join(scratch, `${name}.onnx`);
   const first = masked
     ? [node('Cast', ['attention_mask'], ['kept'], { attribute: [{ name: 'to', type: 2, i: 1 }] }), node('Mul', ['x', 'kept'], ['v0'])]
@@ -38,7 +40,7 @@ function fileOf(name: string, { dims, blocks = [0, 1], masked = false }: Shape):
     node('MatMul', [`v${i}`, `a${block}`], [`h${i}`]),
     node('Relu', [`h${i}`], [`r${i}`]),
     node('MatMul', [`r${i}`, `b${block}`], [`y${i}`]),
-    node('Add', [`v${i}`, `y${i}`], [`v${i + 1}`]),
+    chained ? node('Identity', [`y${i}`], [`v${i + 1}`]) : node('Add', [`v${i}`, `y${i}`], [`v${i + 1}`]),
   ]);
   const weights = [...new Set(blocks)].flatMap((block) => [
     tensor(`a${block}`, [8, 16], wave(128, 1.3 + block)),
@@ -146,6 +148,18 @@ test('a router that is no product of the input is repaired by plain means', asyn
     const { code, said } = await emerge(file, '--calibrate', texts, '--group', 'carved', '--score', score);
     expect([score, code, said.layers.length]).toEqual([score, 0, 2]);
   }
+}, 60_000);
+
+test('a feed-forward right behind another reads the mixture that this became', async () => {
+  const file = fileOf('chained', { dims: ['batch', 'length', 8], chained: true });
+  const texts = listOf(
+    'chained.json',
+    [0.3, 0.9, 1.7].map((speed) => ({ x: rows(1, 30, speed) })),
+  );
+  const { code, said } = await emerge(file, '--top', '4', '--calibrate', texts);
+  expect([code, said.layers.length]).toEqual([0, 2]);
+  const verified = await moec(['verify', file, join(scratch, 'out'), '--json']);
+  expect([verified.code, verified.err]).toEqual([0, '']);
 }, 60_000);
 
 test('what a block in two places is judged on is fitted to in neither', async () => {

@@ -28,18 +28,19 @@ export interface Replacement {
 export function replaceFeedForwards(graph: Graph, replacements: readonly Replacement[]): Graph {
   const byResult = new Map(replacements.map((one) => [one.feedForward.y, one]));
   const weights: Weight[] = [];
-  const replaced = rewrite(graph, (node, build) => {
+  const replaced = rewrite(graph, (node, build, of) => {
     const wanted = node.outputs.map((output) => byResult.get(output));
     if (!wanted.some(Boolean)) return undefined;
     return node.outputs.map((output, i) => {
       const one = wanted[i];
-      return one ? mixtureFor(build, one, weights) : output;
+      // What it reads may be what another one gave, and is a mixture's by now.
+      return one ? mixtureFor(build, one, of(one.feedForward.x), weights) : output;
     });
   });
   return removeDead({ ...replaced, weights: [...replaced.weights, ...weights] });
 }
 
-function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacement, weights: Weight[]): Value {
+function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacement, input: Value, weights: Weight[]): Value {
   const { path, y } = feedForward;
   const declare: Declare = (name, source) => {
     const held = value(`${path}.${name}`, { dtype: source.dtype, dims: source.dims.map((size) => dim(size)) });
@@ -47,7 +48,7 @@ function mixtureFor(build: GraphBuilder, { feedForward, conversion }: Replacemen
     return held;
   };
   if (!y.type) throw new Bug(`${path} has no type`);
-  const x = inType(build, feedForward.x, computedIn);
+  const x = inType(build, input, computedIn);
   const { experts, order, shared, repair, threshold } = conversion;
   const outside: Outside = { build, x, path };
   const stand = repair && standIn(outside, repair, declare);
