@@ -242,12 +242,13 @@ describe('speed and the page', { timeout: 120_000 }, () => {
   it('times both models in turn, and writes all of it into the page', async () => {
     const text = place('text.txt');
     const page = place('page.html');
-    const call = ['emerge', 'models/tiny.moe', '--experts', '4', '--top', '2', '--layers', '0', '--calibrate', text, '--tokens', '256', '--evaluate', '64', '-o', place('timed')];
+    const call = ['emerge', 'models/tiny.moe', '--experts', '4', '--top', '2', '--layers', '0', '--calibrate', text, '--tokens', '256', '--evaluate', '300', '-o', place('timed')];
     const { code, out, err } = await moec([...call, '--threads', '1', '--report', page]);
     expect(code, err).toBe(0);
     expect(out).toMatch(/^ +perplexity +of dense +read 256 +write$/m);
     expect(out).toMatch(/^dense +[\d.]+ +1\.000 × +[\d.]+ +1\.00 × +[\d.]+ +1\.00 ×$/m);
     expect(out).toMatch(/^asked +[\d.]+ +[\d.]+ × +[\d.]+ +[\d.]+ × +[\d.]+ +[\d.]+ ×$/m);
+    expect(out).toMatch(/^tokens a second: medians of \d+ rounds, 1 thread, on that text$/m);
     expect(out).toMatch(/× at best; reading reaches \d+ % of it; writing reaches \d+ % of it/);
     const written = readFileSync(page, 'utf8');
     const dense = /^dense +([\d.]+)/m.exec(out)?.[1] ?? 'nothing';

@@ -41,7 +41,7 @@ const report: Report = {
   ],
   feedForwards: { active: 50, total: 100 },
   whole: { active: 150, total: 200 },
-  speed: { context: 256, steps: 32, threads: 2, dense: [round(100, 10), round(50, 5), round(100, 10)], converted: [round(110, 12), round(60, 6), round(130, 11)] },
+  speed: { context: 256, steps: 32, threads: 2, onText: true, dense: [round(100, 10), round(50, 5), round(100, 10)], converted: [round(110, 12), round(60, 6), round(130, 11)] },
   expected: [
     { tokens: 1, dense: 2, experts: 1 },
     { tokens: 256, dense: 40, experts: 41.5 },

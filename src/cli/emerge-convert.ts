@@ -30,7 +30,7 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
   const { metric, scarce } = given;
   const { emerged, expected } = await converted(terminal, emerging, { settings, ...given });
   const files = await written(terminal, emerging, emerged, out);
-  const { report: speed, fault } = await measureSpeed(terminal, found, out, call);
+  const { report: speed, fault } = await measureSpeed(terminal, found, out, { ...call, ...(metric?.tokens ? { prompt: metric.tokens } : {}) });
   const late = [...diagnostics, ...(scarce ? [scarce] : []), ...(fault ? [fault] : [])];
   printDiagnostics(terminal, call.json ? [] : late, { sources });
   const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });

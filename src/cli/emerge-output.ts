@@ -133,7 +133,7 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
   const notes = [
     ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
     ...(lines.some(({ cached }) => cached) ? ['* measured by an earlier call'] : []),
-    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${threadWords(speed.threads)}`] : []),
+    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${threadWords(speed.threads)}${speed.onText ? ', on that text' : ''}`] : []),
     ...[unsteady(report)].flatMap((note) => note ?? []),
   ];
   return `${table([head, ...rows])}${notes.join('\n')}\n`;

@@ -29,6 +29,8 @@ export interface SpeedOptions extends OutputOptions {
   readonly target: string;
   readonly threads?: number;
   readonly speed: SpeedLevel;
+  /** What is read, where there is a text. */
+  readonly prompt?: readonly number[];
 }
 
 /** What was timed, or why nothing was; neither where nothing was asked for. */
@@ -56,6 +58,7 @@ interface Timing extends OutputOptions {
   readonly target: Target;
   readonly threads?: number;
   readonly level: Exclude<SpeedLevel, 'none'>;
+  readonly prompt?: readonly number[];
 }
 
 async function sideBySide(terminal: Terminal, dense: Found, folder: string, options: Timing): Promise<SpeedReport> {
@@ -76,15 +79,16 @@ async function sideBySide(terminal: Terminal, dense: Found, folder: string, opti
   }
 }
 
-async function timed(terminal: Terminal, executables: readonly Executable[], folder: string, { level, threads = 2, json }: Timing): Promise<SpeedReport> {
+async function timed(terminal: Terminal, executables: readonly Executable[], folder: string, { level, threads = 2, json, prompt }: Timing): Promise<SpeedReport> {
   const { rounds, steps } = efforts[level];
   const most = Math.min(...executables.map(({ context }) => context ?? Number.POSITIVE_INFINITY)) - steps - 1;
   const context = Math.max(1, Math.min(usualContext, most));
   const contests = executables.map((executable, i) => {
     const name = i === 0 ? 'dense' : 'converted';
-    return { name, job: { kind: 'model', model: contenderOf(executable, folder, name), provider: 'cpu', threads, contexts: [context], steps } as const, rounds: [] };
+    const job = { kind: 'model', model: contenderOf(executable, folder, name), provider: 'cpu', threads, contexts: [context], steps, ...(prompt ? { prompt } : {}) } as const;
+    return { name, job, rounds: [] };
   });
   await runRounds(terminal, contests, { folder, rounds, ...(json === undefined ? {} : { json }) });
   const [first, second] = contests;
-  return { context, steps, threads, dense: first?.rounds ?? [], converted: second?.rounds ?? [] };
+  return { context, steps, threads, onText: prompt !== undefined && prompt.length >= context, dense: first?.rounds ?? [], converted: second?.rounds ?? [] };
 }

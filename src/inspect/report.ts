@@ -12,6 +12,8 @@ export interface SpeedReport {
   readonly context: number;
   readonly steps: number;
   readonly threads: number;
+  /** Whether what was read is text that was not calibrated on, and not tokens that say nothing. */
+  readonly onText: boolean;
   readonly dense: readonly Round[];
   readonly converted: readonly Round[];
 }

@@ -19,6 +19,8 @@ export interface Metric {
   readonly kind: 'perplexity' | 'accuracy';
   /** `4096 tokens of wiki.txt`. */
   readonly on: string;
+  /** The text as tokens, where it is one. */
+  readonly tokens?: readonly number[];
   /** All that it depends on beside the model. */
   readonly key: string;
   of(session: Session, watch: Pick<MeasureOptions, 'progress' | 'signal'>): Promise<Outcome<number>>;
@@ -29,6 +31,7 @@ export function perplexityOn(tokens: readonly number[], window: number, on: stri
   return {
     kind: 'perplexity',
     on,
+    tokens,
     key: JSON.stringify(['perplexity', window, tokens]),
     async of(session, watch) {
       const found = await likelihood(session, windowsOf(tokens, { context: window, stride: window }), watch);

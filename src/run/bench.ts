@@ -24,8 +24,9 @@ export type BenchJob = {
   readonly contexts: readonly number[];
   /** Tokens to decode at each context. */
   readonly steps: number;
-} & (
-  | { readonly kind: 'model'; readonly model: Contender }
+} & /** Reads the first tokens of the prompt, where it has as many; else tokens that say nothing. Experts that vary with the text are timed on the text that is there. */
+(
+  | { readonly kind: 'model'; readonly model: Contender; readonly prompt?: readonly number[] }
   /** Graphs of bare products, and for how many tokens each is run with which operands. */
   | { readonly kind: 'products'; readonly graphs: readonly { readonly model: Contender; readonly runs: readonly ProductRun[] }[] }
 );
@@ -55,7 +56,9 @@ export function benchRound(job: BenchJob): Promise<Outcome<Round>> {
   return job.kind === 'model' ? modelRound(job) : productsRound(job);
 }
 
-function modelRound(job: Extract<BenchJob, { readonly kind: 'model' }>): Promise<Outcome<Round>> {
+type ModelJob = Extract<BenchJob, { readonly kind: 'model' }>;
+
+function modelRound(job: ModelJob): Promise<Outcome<Round>> {
   return loaded(job.model, job, async (session, seconds) => {
     const speeds: Speed[] = [];
     for (const context of job.contexts) {
@@ -97,9 +100,9 @@ async function least<T extends readonly number[]>(measure: () => Promise<Outcome
 }
 
 /** A prompt of `context` tokens, then `steps` more, after two tokens of the same as a warm-up. */
-async function decoding(session: Session, context: number, { steps }: BenchJob): Promise<Outcome<Speed>> {
+async function decoding(session: Session, context: number, { steps, prompt: given = [] }: ModelJob): Promise<Outcome<Speed>> {
   const { vocabulary = 64, active } = session.executable;
-  const prompt = Array.from({ length: context }, (_, i) => (i * 7_919 + 11) % vocabulary);
+  const prompt = given.length >= context ? given.slice(0, context) : Array.from({ length: context }, (_, i) => (i * 7_919 + 11) % vocabulary);
   const write = async (count: number): Promise<Outcome<readonly [number, number]>> => {
     const plan = { rows: [prompt], maxTokens: count, settings: greedySettings, uniforms: new Float32Array(count), stop: [], pad: session.executable.pad ?? 0 };
     const done = await session.decode({ ...plan, ...(active ? { active: active.usual } : {}) }, () => {}).done;
