@@ -24,8 +24,13 @@ export type BenchJob = {
   readonly contexts: readonly number[];
   /** Tokens to decode at each context. */
   readonly steps: number;
-} /** Reads the first tokens of the prompt, where it has as many; else tokens that say nothing. Experts that vary with the text are timed on the text that is there. */ & (
-  | { readonly kind: 'model'; readonly model: Contender; readonly prompt?: readonly number[] }
+} & (
+  | {
+      readonly kind: 'model';
+      readonly model: Contender;
+      /** What is read, where it is long enough, in place of tokens that say nothing: experts may vary with the text. */
+      readonly prompt?: readonly number[];
+    }
   /** Graphs of bare products, and for how many tokens each is run with which operands. */
   | { readonly kind: 'products'; readonly graphs: readonly { readonly model: Contender; readonly runs: readonly ProductRun[] }[] }
 );
