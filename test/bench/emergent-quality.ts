@@ -38,7 +38,8 @@ const recipes: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'activations, decisive, dropped_means': { group: activations, score: 'decisive', repair: 'dropped_means' },
   'keys, decisive, dropped_means': { group: keys, score: 'decisive', repair: 'dropped_means' },
   'keys, mean_key, none (EMoE)': { group: keys, score: 'mean_key', repair: 'none' },
-  'carved, representative, none (CMoE)': { group: 'carved', score: 'representative', repair: 'none' },
+  // As it is published, half of what runs is shared.
+  'carved, half shared, representative, none (CMoE)': { group: 'carved', shared: 'half', score: 'representative', repair: 'none' },
 };
 
 const found = checkpointModel(model);
@@ -63,10 +64,15 @@ interface Cell {
 }
 
 async function cell(recipe: Readonly<Record<string, string>>, share: number, seed: number): Promise<Cell> {
-  const { pick = 'top', ...words } = recipe;
-  const picked = pick === 'top' ? Math.max(1, Math.floor(share * experts + 1e-9)) : share;
+  const { pick = 'top', shared: apart, ...words } = recipe;
+  const running = Math.max(1, Math.floor(share * experts + 1e-9));
+  const shared = apart === 'half' ? Math.floor(running / 2) : 0;
+  const picked = pick === 'top' ? running - shared : share;
   const settings = must(
-    emergentSettingsOf({ ...words, experts: String(experts), pick: `${pick}(${picked})`, seed: String(seed), pad: 'true', text: '"text"', in_order: 'true' }, (name) => name),
+    emergentSettingsOf(
+      { ...words, experts: String(experts), shared: String(shared), pick: `${pick}(${picked})`, seed: String(seed), pad: 'true', text: '"text"', in_order: 'true' },
+      (name) => name,
+    ),
   );
   const first = Object.values(recipes).find(({ group }) => group === recipe['group']) === recipe;
   const controls = first && pick === 'top';
