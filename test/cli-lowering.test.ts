@@ -1,9 +1,10 @@
 /** How mixtures are lowered, on the command line: what is chosen and why, what is asked for, and what a compiled folder says of it. */
 
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { distance } from './definition.ts';
 import { moec } from './terminal.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'moec-lowering-'));
@@ -49,6 +50,28 @@ test.each([
   expect(`${out}${err}`).toContain(`blocks.0.ffn is not ${lowering} but `);
   expect(`${out}${err}`).toContain(`: ${reason}; `);
 });
+
+test('two lowerings read a number of picks that is given when the model runs', async () => {
+  const compiled = async (lowering: string): Promise<string> => {
+    const out = join(scratch, `active-${lowering}`);
+    expect((await moec(['compile', 'test/mixtures/moe.moe', '--active', '--lowering', lowering, '-o', out])).code).toBe(0);
+    return out;
+  };
+  const logits = async (folder: string, active: number, tokens: number): Promise<readonly number[]> => {
+    const inputs = join(scratch, 'inputs.json');
+    writeFileSync(inputs, JSON.stringify({ input_ids: [Array.from({ length: tokens }, (_, i) => (7 * i + 3) % 32)], active }));
+    return JSON.parse((await moec(['run', folder, '--inputs', inputs, '--json'])).out).logits.flat(2);
+  };
+  const [plain, ...others] = await Promise.all(['batched', 'guarded,gathered', 'gathered,guarded'].map(compiled));
+  for (const folder of others) {
+    for (const active of [1, 2, 4]) {
+      for (const tokens of [1, 24]) {
+        const wanted = await logits(plain as string, active, tokens);
+        expect(distance(await logits(folder, active, tokens), Float64Array.from(wanted))).toBeLessThan(1e-5);
+      }
+    }
+  }
+}, 60_000);
 
 test('a lowering that there is none of is a wrong call', async () => {
   const { code, err } = await moec(['compile', 'test/mixtures/moe.moe', '--lowering', 'sorted']);

@@ -3,6 +3,7 @@
 import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
 import { add, type Dim, same, show, substitute, symbol, symbolsOf } from '../graph/dim.ts';
 import { type Graph, type Value, value } from '../graph/graph.ts';
+import { replaceOuter } from '../graph/rewrite.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
@@ -166,7 +167,12 @@ function nameDims(graph: Graph): Graph {
     ...graph,
     inputs: graph.inputs.map(of),
     outputs: graph.outputs.map((output) => ({ ...output, value: of(output.value) })),
-    nodes: graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((one) => one && of(one)), outputs: node.outputs.map(of) })),
+    nodes: graph.nodes.map((node) => ({
+      ...node,
+      inputs: node.inputs.map((one) => one && of(one)),
+      outputs: node.outputs.map(of),
+      ...(node.bodies ? { bodies: Object.fromEntries(Object.entries(node.bodies).map(([name, body]) => [name, replaceOuter(body, of)])) } : {}),
+    })),
   };
 }
 
