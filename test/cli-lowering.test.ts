@@ -65,7 +65,7 @@ test('two lowerings read a number of picks that is given when the model runs', a
   const [plain, ...others] = await Promise.all(['batched', 'guarded,gathered', 'gathered,guarded'].map(compiled));
   for (const folder of others) {
     for (const active of [1, 2, 4]) {
-      for (const tokens of [1, 24]) {
+      for (const tokens of [1, 6]) {
         const wanted = await logits(plain as string, active, tokens);
         expect(distance(await logits(folder, active, tokens), Float64Array.from(wanted))).toBeLessThan(1e-5);
       }
