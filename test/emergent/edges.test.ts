@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { ndArray } from '../../src/graph/nd-array.ts';
+import { emergentSettingsOf } from '../../src/model/index.ts';
 import { encodeModel } from '../../src/onnx/wire.ts';
 import { aloneOf, calibrate, type Sample, type Seen } from '../../src/passes/emergent/calibrate.ts';
 import { identityOn } from '../../src/passes/emergent/judge.ts';
@@ -105,19 +106,7 @@ test('without text, identity is looked at on random inputs, and seen to break', 
   const [layer] = findFeedForwards(graph).found;
   const compute = graphCompute(found, { threads: 1 });
   if (!layer) throw new Error('no feed-forward');
-  const settings = {
-    experts: 4,
-    shared: 0,
-    picks: 2,
-    group: { kind: 'contiguous' },
-    score: { kind: 'mean_key' },
-    repair: { kind: 'none' },
-    seed: 0,
-    pad: false,
-    untie: false,
-    inOrder: false,
-    tokens: 0,
-  } as const;
+  const settings = must(emergentSettingsOf({ experts: '4', pick: 'top(2)', group: 'contiguous' }, (name) => name));
   const { replacements, identities } = await convert({ graph, checkpoint: found.checkpoint, layers: [layer], settings, samples: [], compute });
   expect(identities).toMatchObject([{ path: layer.path }]);
   const conversion = replacements[0]?.conversion;
