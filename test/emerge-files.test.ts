@@ -197,7 +197,21 @@ describe('refused, with nothing left behind', () => {
     [
       'neurons that do not divide',
       ['llama', '--experts', '7'],
-      errors('neurons-do-not-divide', 'body.blocks.0.ffn has 24 neurons, which 7 experts do not divide', '  = fix take 6 or 8 experts, or pad'),
+      errors(
+        'neurons-do-not-divide',
+        'body.blocks.0.ffn has 24 neurons, which 7 experts do not divide',
+        '  = fix take 6 or 8 experts, or pad: `--pad`, in a directive `pad = true`',
+      ),
+    ],
+    [
+      'more experts than neurons',
+      ['llama', '--experts', '1000000000', '--pad'],
+      errors('setting-out-of-range', '`experts` must be at most 24, the neurons of body.blocks.0.ffn, not 1000000000'),
+    ],
+    [
+      'more experts than neurons in a cell of a sweep',
+      ['llama', '--sweep', '8,25:0.5', '--pad'],
+      errors('setting-out-of-range', '`experts` must be at most 24, the neurons of body.blocks.0.ffn, not 25'),
     ],
     ['more picks than experts', [...four, '--top', '5'], errors('picks-out-of-range', '5 of 4 experts cannot be picked', '  ╭─ --top:1:5', ' 1│ top(5)', '  │     ^')],
     [
@@ -239,6 +253,13 @@ describe('refused, with nothing left behind', () => {
     if (typeof said === 'string') expect(err.slice(err.indexOf('error['))).toBe(said);
     else expect(err).toMatch(said);
     expect(readdirSync(scratch)).toEqual(before);
+  });
+
+  test('a directive with more experts than neurons', async () => {
+    writeFileSync(join(scratch, 'crowded.moe'), 'model Sparse from onnx "cancelling.onnx" {\n  emergent ffn[0] { experts = 17  pick = top(2)  pad = true }\n}\n');
+    const { code, err } = await call('compile', 'crowded.moe', '-o', 'nothing');
+    expect(code).toBe(1);
+    expect(err).toContain('error[setting-out-of-range]: `experts` must be at most 16, the neurons of ffn.0, not 17\n  ╭─ crowded.moe:2:3\n');
   });
 
   test('a derivation whose layer is not the dense one with every expert', async () => {

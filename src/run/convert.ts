@@ -52,15 +52,20 @@ export function objections(
   calibrated: boolean,
 ): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
-  const uneven = pad ? undefined : chosen.find(({ neurons }) => neurons % experts !== 0);
+  const small = chosen.find(({ neurons }) => experts > neurons);
+  if (small) found.push(diagnose('setting-out-of-range', { setting: '`experts`', range: `at most ${small.neurons}, the neurons of ${small.path}`, found: experts }));
+  const uneven = pad || small ? undefined : chosen.find(({ neurons }) => neurons % experts !== 0);
   if (uneven) {
     const { path, neurons } = uneven;
-    found.push(diagnose('neurons-do-not-divide', { path, neurons, experts }, { fixes: [{ text: `take ${nearDivisors(neurons, experts).join(' or ')} experts, or pad` }] }));
+    const text = `take ${nearDivisors(neurons, experts).join(' or ')} experts, or pad: \`--pad\`, in a directive \`pad = true\``;
+    found.push(diagnose('neurons-do-not-divide', { path, neurons, experts }, { fixes: [{ text }] }));
   }
   for (const one of untie ? [] : chosen) {
     const others = all.filter(({ block, path }) => block === one.block && !chosen.some((other) => other.path === path)).map(({ path }) => path);
-    if (others.length > 0) found.push(diagnose('shared-block-split', { path: one.path, others: others.join(', ') }));
-    if (others.length > 0) break;
+    if (others.length === 0) continue;
+    const text = 'convert all of them, or copy the weights: `--untie`, in a directive `untie = true`';
+    found.push(diagnose('shared-block-split', { path: one.path, others: others.join(', ') }, { fixes: [{ text }] }));
+    break;
   }
   const needs = [
     ...(group.kind === 'carved' || group.kind === 'coactivation' || (group.kind === 'balanced_kmeans' && group.of === 'activations') ? [`grouping by ${group.kind}`] : []),
