@@ -124,3 +124,12 @@ describe.each(['ort', 'portable'] as const)('moec emerge of a file, for %s', (ta
     expect(distance(after, Float64Array.from(before))).toBeLessThan(1e-5);
   }, 120_000);
 });
+
+test('what moec itself compiled becomes experts, attention and rotation by single nodes in between', async () => {
+  const [dense, sparse] = [join(scratch, 'dense'), join(scratch, 'sparse')];
+  expect((await moec(['compile', 'models/tiny.moe', '-o', dense])).code).toBe(0);
+  const compiled = join(dense, 'model.onnx');
+  const { code, out } = await moec(['emerge', compiled, '--experts', '4', '--top', '4', '--speed', 'none', '-o', sparse, '--json']);
+  expect([code, JSON.parse(out).picks.length]).toEqual([0, 4]);
+  expect((await moec(['verify', compiled, sparse])).code).toBe(0);
+}, 60_000);

@@ -195,10 +195,20 @@ const filled: TypeRule = (call, fresh) => {
   return [{ dtype, dims: Array.from({ length: rank }, fresh) }];
 };
 
+/** What heads of queries see, as wide as values are. Keys and values that go on as a cache have types of their own. */
+const attended: TypeRule = (call, fresh) => {
+  const [{ dtype, dims }, value] = [call.type(0), call.type(2)];
+  const [last = stay()] = value.dims.slice(-1);
+  if (dims.length === 4) return [{ dtype, dims: [...dims.slice(0, 3), last] }];
+  const [width, heads, groups] = [sizeOf(last), call.int('q_num_heads', 0), call.int('kv_num_heads', 0)];
+  return [{ dtype, dims: [...dims.slice(0, 2), width === undefined || groups === 0 ? fresh() : dim((width / groups) * heads)] }];
+};
+
 /** By the name of the op. */
 const rules: Readonly<Record<string, TypeRule>> = {
   Add: broadcasted(),
   And: broadcasted('bool'),
+  Attention: attended,
   AveragePool: pooled,
   BatchNormalization: same(),
   Concat: joined,
@@ -234,8 +244,10 @@ const rules: Readonly<Record<string, TypeRule>> = {
   Pad: padded,
   Or: broadcasted('bool'),
   Pow: (call, fresh) => [{ dtype: call.type(0).dtype, dims: met([call.type(0).dims, call.type(1).dims], fresh) }],
+  RMSNormalization: same(),
   Range: (call, fresh) => [{ dtype: call.type(0).dtype, dims: [fresh()] }],
   Reshape: reshaped,
+  RotaryEmbedding: same(),
   Round: same(),
   ScatterElements: same(),
   ScatterND: same(),
