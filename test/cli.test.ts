@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test, vi } from 'vitest';
@@ -15,6 +15,7 @@ import { stageFolder, writeWhole } from '../src/cli/staging.ts';
 import { resolveTarget } from '../src/cli/target.ts';
 import { takesColor } from '../src/cli/terminal.ts';
 import { Bug } from '../src/diagnostics/bug.ts';
+import { makeLlama } from './checkpoints.ts';
 import { moec, recording } from './terminal.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'moec-cli-'));
@@ -147,6 +148,45 @@ test('passes and ops are listed, shown one by one, and given as data', async () 
   expect((await moec(['ops'])).out).toMatch(/^attend\(q, k, v/m);
   expect((await moec(['ops', 'attend'])).out).toMatch(/causal: +bool/);
   expect(JSON.parse((await moec(['ops', '--json'])).out).map((op: { name: string }) => op.name)).toContain('softmax');
+});
+
+test('what the system refuses is no fault of moec: 1, and the path with the reason in words', async () => {
+  const path = folder({ 'a.txt': '' });
+  const refused = (act: () => unknown): string => {
+    const { terminal, said } = recording();
+    try {
+      act();
+    } catch (error) {
+      expect(endWith(error, terminal, [])).toBe(1);
+    }
+    return said().err.split('\n')[0] ?? '';
+  };
+  expect(refused(() => readFileSync(path))).toBe('error[cannot-read]: cannot read what was opened: it is a folder');
+  expect(refused(() => readdirSync(join(path, 'a.txt')))).toBe(`error[cannot-read]: cannot read ${path}/a.txt: a part of the path is no folder`);
+  expect(refused(() => mkdtempSync(join(path, 'none/moec-')))).toBe(`error[cannot-write]: cannot write ${path}/none: there is no such file or folder`);
+  expect(refused(() => mkdirSync(join(path, 'a.txt/b')))).toBe(`error[cannot-write]: cannot write ${path}/a.txt/b: a part of the path is no folder`);
+});
+
+test('without a folder for temporary files, and with a folder in the place of a small file, the path is said', async () => {
+  const none = join(scratch, 'none');
+  vi.stubEnv('TMPDIR', none);
+  const bench = await moec(['bench', 'models/tiny.moe']).finally(() => vi.unstubAllEnvs());
+  expect([bench.code, bench.err]).toEqual([1, expect.stringContaining(`error[cannot-write]: cannot write ${none}: there is no such file or folder\n`)]);
+  const checkpoint = folder({ 'special_tokens_map.json/a': '' });
+  makeLlama(checkpoint);
+  const compiled = await moec(['compile', checkpoint, '-o', join(scratch, 'out')]);
+  expect([compiled.code, compiled.err]).toEqual([1, expect.stringContaining(`error[file-not-readable]: cannot read ${checkpoint}/special_tokens_map.json: it is a folder\n`)]);
+  expect(existsSync(join(scratch, 'out'))).toBe(false);
+});
+
+test.skipIf(!existsSync('/dev/full'))('output on a full disk ends with 1 and says so once', async () => {
+  const full = openSync('/dev/full', 'w');
+  const child = spawn(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'explain', '--json'], { cwd: recording().terminal.cwd, stdio: ['ignore', full, 'pipe'] });
+  closeSync(full);
+  const said: Buffer[] = [];
+  child.stderr?.on('data', (piece: Buffer) => said.push(piece));
+  const [code] = await once(child, 'close');
+  expect([code, Buffer.concat(said).toString('utf8')]).toEqual([1, 'error[cannot-write]: cannot write the output: no room left on the device\n\n1 error\n']);
 });
 
 test('a fault of moec itself ends with 3 and a file that a report can carry', () => {

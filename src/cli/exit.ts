@@ -8,6 +8,7 @@ import { Bug } from '../diagnostics/bug.ts';
 import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
 import { version } from './package.ts';
 import { printDiagnostics, type Sources } from './print.ts';
+import { systemFault } from './system.ts';
 import type { Terminal } from './terminal.ts';
 
 /** The exit codes, by what they mean. */
@@ -65,6 +66,11 @@ export function endWith(thrown: unknown, terminal: Terminal, call: readonly stri
   if (thrown instanceof WrongCall) {
     terminal.err(`${thrown.message}\n`);
     return exit.call;
+  }
+  const refused = systemFault(thrown);
+  if (refused) {
+    printDiagnostics(terminal, [refused], { json: call.includes('--json') });
+    return exit.input;
   }
   terminal.err(faultText(thrown, call));
   return exit.fault;

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The entry of the command line: ties the program to this process. */
 
-import { exit } from './exit.ts';
+import { type ExitCode, endWith, exit } from './exit.ts';
 import { main } from './program.ts';
 import { processTerminal } from './terminal.ts';
 
@@ -29,14 +29,20 @@ function onSignal(): void {
   else ask();
 }
 
-/** Nobody reads any longer, as after `head`: what is left to do is in vain, and no fault. */
-let unread = false;
-function onUnread(): void {
-  if (!unread) ask();
-  unread = true;
+/** How the process ends where its output is lost. */
+let lost: ExitCode | undefined;
+
+/** What is left to do is in vain. That nobody reads any longer, as after `head`, is no fault; anything else is said. */
+function onLost(error: NodeJS.ErrnoException): void {
+  if (lost !== undefined) return;
+  lost = error.code === 'EPIPE' ? exit.done : endWith(error, terminal, []);
+  // The call may have ended before its last words could not be written.
+  process.exitCode = lost;
+  ask();
 }
 
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
-const code = await main(process.argv.slice(2), processTerminal(stop.signal, onUnread));
-process.exitCode = unread ? exit.done : code;
+const terminal = processTerminal(stop.signal, onLost);
+const code = await main(process.argv.slice(2), terminal);
+process.exitCode = lost ?? code;

@@ -7,6 +7,7 @@ import type { Reader } from '../model/program.ts';
 import { Refusal } from './exit.ts';
 import { libraryFile, packageFolder } from './package.ts';
 import type { Sources } from './print.ts';
+import { reasonOf } from './system.ts';
 import type { Terminal } from './terminal.ts';
 
 /** A reader that also keeps what it read, for the excerpts in diagnostics. */
@@ -37,22 +38,6 @@ function resolveImport(cwd: string, from: string, spec: string): string | undefi
   const base = own === undefined ? resolve(cwd, dirname(from), spec) : join(packageFolder(), own);
   const found = [base, `${base}.moe`].find((path) => path.endsWith('.moe') && existsSync(path));
   return found === undefined ? undefined : nameOf(cwd, found);
-}
-
-const reasons: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied',
-  EPERM: 'permission denied',
-  EISDIR: 'it is a folder',
-  ENOSPC: 'no room left on the device',
-  EROFS: 'the file system is read-only',
-  ENOTDIR: 'a part of the path is no folder',
-  ENOENT: 'there is no such folder',
-};
-
-/** What the system said, in words. */
-export function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  return reasons[code] ?? (error instanceof Error ? error.message : String(error));
 }
 
 function textOf(full: string, path: string): string | undefined {

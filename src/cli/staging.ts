@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync,
 import { basename, dirname, join, resolve } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import { Refusal } from './exit.ts';
-import { reasonOf } from './read.ts';
+import { reasonOf } from './system.ts';
 
 /** A folder being written. */
 export interface Staging {

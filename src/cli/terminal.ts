@@ -33,14 +33,10 @@ export function takesColor(stream: { readonly isTTY?: boolean }, environment: Re
   return stream.isTTY === true && environment['TERM'] !== 'dumb';
 }
 
-/** The terminal of this process; `unread` is told when whoever read its output is gone, as `head` goes. */
-export function processTerminal(signal: AbortSignal, unread: () => void): Terminal {
+/** The terminal of this process; `lost` is told when its output cannot be written: whoever read it is gone, as `head` goes, or the disk is full. */
+export function processTerminal(signal: AbortSignal, lost: (error: NodeJS.ErrnoException) => void): Terminal {
   const { stdout, stderr, env } = process;
-  for (const stream of [stdout, stderr])
-    stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
-      unread();
-    });
+  for (const stream of [stdout, stderr]) stream.on('error', lost);
   return {
     cwd: process.cwd(),
     out: (text) => void stdout.write(text),

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import { constant, show } from '../graph/dim.ts';
 import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
@@ -16,6 +16,7 @@ import { type Choice, spellWish, type Wish } from '../targets/mixture/choose.ts'
 import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
+import { unreadable } from '../weights/open.ts';
 import type { Executable } from './executable.ts';
 import { exportSettings, unrankedType } from './export-settings.ts';
 import { reasonOf } from './faults.ts';
@@ -208,7 +209,15 @@ async function writeExtra({ name, write: make }: NonNullable<CompileSettings['ex
   return { ok: true, value: { name, bytes: content.length, sha256: createHash('sha256').update(content).digest('hex'), how: 'written' }, diagnostics: [] };
 }
 
-const copy = (from: string, to: string): Promise<Outcome<WrittenFile>> => write(to, readFileSync(from), 'copied');
+async function copy(from: string, to: string): Promise<Outcome<WrittenFile>> {
+  let content: Uint8Array;
+  try {
+    content = readFileSync(from);
+  } catch (error) {
+    return refuse(unreadable(from, error));
+  }
+  return write(to, content, 'copied');
+}
 
 /** Gets a file of the checkpoint into the folder without writing its bytes again, where it is not there already. */
 async function bring(file: string, folder: string, placing: Placing): Promise<Outcome<WrittenFile>> {

@@ -1,6 +1,6 @@
 /** Which token stands for one that is to be guessed, by the small files of a checkpoint. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isObject, type JsonObject, readJson } from './json.ts';
 
@@ -17,7 +17,7 @@ export function maskTokenOf(folder: string): number | undefined {
   const known = (Array.isArray(added) ? added : []).filter(isObject).find(({ content }) => words.some((word) => word === content))?.['id'];
   if (typeof known === 'number') return known;
   const vocabulary = join(folder, 'vocab.txt');
-  const at = existsSync(vocabulary)
+  const at = statSync(vocabulary, { throwIfNoEntry: false })?.isFile()
     ? readFileSync(vocabulary, 'utf8')
         .split(/\r?\n/)
         .findIndex((line) => words.includes(line))

@@ -1,6 +1,6 @@
 /** Text to tokens and back: by the checkpoint's own tokenizer.json, or with bytes as tokens. */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Template } from '@huggingface/jinja';
 import { Tokenizer as FileTokenizer } from '@huggingface/tokenizers';
@@ -132,5 +132,5 @@ function templateOf(settings: JsonObject, folder: string): string | undefined {
     if (typeof template === 'string') return template;
   }
   const file = join(folder, 'chat_template.jinja');
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+  return statSync(file, { throwIfNoEntry: false })?.isFile() ? readFileSync(file, 'utf8') : undefined;
 }
