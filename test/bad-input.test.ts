@@ -249,6 +249,14 @@ describe('where a compile writes', () => {
     await refused(['compile', at, '--in-place'], 1, `error[would-replace]: ${at} is not moec's to replace: it holds model.onnx`);
   });
 
+  test('options that do not go together are a wrong call', async () => {
+    for (const more of [['--link'], ['-o', at]]) await refused(['compile', 'llama', '--in-place', ...more], 2, "error: option '--in-place' cannot be used with option '");
+  });
+
+  test('rows to verify on are no longer than what the model looks at', async () => {
+    await refused(['verify', 'llama', '--length', '100000'], 1, 'error[option-out-of-range]: ');
+  });
+
   test('what cannot be is said before anything is written', async () => {
     await refused(['compile', 'llama', '-o', at, '--generate', '--target', 'portable'], 1, 'error[target-has-no-loop]');
     await refused(['compile', 'bert', '-o', at, '--generate'], 1, 'error[cannot-generate]');

@@ -2,6 +2,7 @@
 
 import { constants, copyFileSync, existsSync, rmSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { CompilePlan, Placing, WrittenFile } from '../run/compile.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -49,7 +50,7 @@ export function compile(cli: Cli): void {
     .addOption(loweringOption())
     .option('--active', 'take the number of experts that a token picks as an input')
     .option('--stats', 'add results that say how mixtures route')
-    .option('--in-place', "write beside the checkpoint's own files and use their bytes")
+    .addOption(new Option('--in-place', "write beside the checkpoint's own files and use their bytes").conflicts(['out', 'link']))
     .option('--link', "hard-link the checkpoint's files instead of writing data")
     .addOption(seedOption())
     .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them; `lower` is the last)')

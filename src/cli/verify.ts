@@ -172,6 +172,8 @@ async function feedsOf(
   }
   const { seededInputs } = await import('../run/seeded-inputs.ts');
   const { inputSeed: seed, rows, length } = options;
+  const most = Math.min(...sessions.map(({ executable }) => executable.context ?? Number.POSITIVE_INFINITY));
+  if (length > most) throw new Refusal(diagnose('option-out-of-range', { option: '--length', range: `${most} at most, which is what the model looks at`, found: length }));
   return { feeds: Object.assign({}, ...sessions.map((session) => seededInputs(session, { seed, rows, length }))) as Tensors, diagnostics: [] };
 }
 
