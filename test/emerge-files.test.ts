@@ -3,6 +3,7 @@
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodeProto, TensorProto } from '../src/onnx/messages.ts';
 import { encodeModel } from '../src/onnx/wire.ts';
@@ -180,6 +181,13 @@ writeFileSync(join(scratch, 'empty.txt'), '');
 writeFileSync(join(scratch, 'wrong.json'), '{"input_ids": "words"}');
 writeFileSync(join(scratch, 'broken.json'), '[{');
 
+writeFileSync(join(scratch, 'binary.txt'), readFileSync(join(scratch, 'llama/model.safetensors')));
+writeFileSync(join(scratch, 'beyond.json'), '[{"input_ids": [[1, 9999]]}]');
+writeFileSync(join(scratch, 'below.json'), '[{"input_ids": [[1, -1]]}]');
+writeFileSync(join(scratch, 'beyond-bert.json'), '[{"input_ids": [[1, 40]], "token_type_ids": [[0, 0]], "attention_mask": [[1, 1]]}]');
+const root = fileURLToPath(new URL('..', import.meta.url));
+const small = ['V=40', 'D=16', 'H=32', 'L=2', 'N=2'].flatMap((one) => ['--set', one]);
+
 describe('refused, with nothing left behind', () => {
   const four = ['llama', '--experts', '4'];
   const refused: readonly (readonly [string, readonly string[], string | RegExp])[] = [
@@ -234,6 +242,38 @@ describe('refused, with nothing left behind', () => {
     ],
     ['empty text', [...four, '--calibrate', 'empty.txt'], errors('calibration-unfit', 'empty.txt cannot be calibrated on: it has 0 tokens, and 64 are the fewest')],
     ['no file of text', [...four, '--calibrate', 'none.txt'], errors('calibration-unfit', 'none.txt cannot be calibrated on: there is no such file')],
+    ['no file to measure on', [...four, '--held-out', 'none.txt'], errors('target-missing', 'there is no file or folder none.txt')],
+    ['a binary file for text', [...four, '--calibrate', 'binary.txt'], errors('calibration-unfit', 'binary.txt cannot be calibrated on: it is not text in UTF-8')],
+    ['a binary file to measure on', [...four, '--held-out', 'binary.txt'], errors('cannot-read', 'cannot read binary.txt: it is not text in UTF-8')],
+    ['a folder for text', [...four, '--calibrate', 'llama'], errors('calibration-unfit', 'llama cannot be calibrated on: it is a folder')],
+    ['a folder to measure on', [...four, '--held-out', 'llama'], errors('cannot-read', 'cannot read llama: it is a folder')],
+    ['a token beyond the vocabulary', [...four, '--calibrate', 'beyond.json'], errors('token-out-of-range', 'token 9999 does not exist: the vocabulary has 258')],
+    ['a token below 0', [...four, '--calibrate', 'below.json'], errors('token-out-of-range', 'token -1 does not exist: the vocabulary has 258')],
+    [
+      'a token beyond the table of a model without logits',
+      [
+        join(root, 'models/bert.moe'),
+        '--model',
+        'BertClassifier',
+        '--set',
+        'kinds=["BertForSequenceClassification"]',
+        ...small,
+        '--experts',
+        '4',
+        '--calibrate',
+        'beyond-bert.json',
+      ],
+      errors('token-out-of-range', 'token 40 does not exist: the vocabulary has 40'),
+    ],
+    [
+      'some of the places of a block',
+      [join(root, 'models/albert.moe'), ...small, '--experts', '4', '--layers', '0'],
+      errors(
+        'shared-block-split',
+        'body.blocks.0.ffn has the weights of body.blocks.1.ffn, which would not be converted with it',
+        '  = fix convert all of them, or copy the weights: `--untie`, in a directive `untie = true`',
+      ),
+    ],
     ['words for numbers', [...four, '--calibrate', 'wrong.json'], errors('input-has-wrong-shape', '`input_ids` is i64[]; the model takes i64[B, S]')],
     ['a broken list of inputs', [...four, '--calibrate', 'broken.json'], /^error\[calibration-unfit\]: broken\.json cannot be calibrated on: .* JSON at position 2/],
     ['text for a model of numbers', ['outside-not.onnx', '--calibrate', 'cats.txt'], errors('tokenizer-missing', 'there is no tokenizer with this model')],
@@ -252,6 +292,15 @@ describe('refused, with nothing left behind', () => {
     expect([code, out]).toEqual([1, '']);
     if (typeof said === 'string') expect(err.slice(err.indexOf('error['))).toBe(said);
     else expect(err).toMatch(said);
+    // Only what is seen once a layer is an expert is not foreseen.
+    if (!err.includes('identity-broken')) expect(await call('emerge', ...words, '-o', 'nothing', '--dry-run')).toEqual({ code, out, err });
+    expect(readdirSync(scratch)).toEqual(before);
+  });
+
+  test('nothing is refused, nor written, by a dry run of what can be converted', async () => {
+    const before = readdirSync(scratch);
+    const { code, out } = await call('emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing', '--dry-run');
+    expect([code, out]).toEqual([0, expect.stringMatching(/\n2 would be converted\n$/)]);
     expect(readdirSync(scratch)).toEqual(before);
   });
 

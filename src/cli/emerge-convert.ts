@@ -42,7 +42,7 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
 }
 
 /** The folder to write to, which is moec's to replace. */
-async function placeFor(terminal: Terminal, { target, call }: Emerging): Promise<string> {
+export async function placeFor(terminal: Terminal, { target, call }: Emerging): Promise<string> {
   const { writtenBefore } = await import('../run/manifest.ts');
   const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
   refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));

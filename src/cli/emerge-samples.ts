@@ -7,6 +7,7 @@ import type { Metric, Task } from '../run/bargain.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Measured } from '../run/measured.ts';
 import { must, Refusal } from './exit.ts';
+import { textOrRefuse } from './read.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Tokens to calibrate on where the call does not say. */
@@ -72,9 +73,9 @@ async function inputsAndMetric(terminal: Terminal, found: Found, given: Sampling
 /** The metric on a file of its own: perplexity of its text, or the answers to its rows where the model does not continue texts. */
 async function metricOn(terminal: Terminal, found: Found, name: string, { evaluate, maskToken }: SamplingOptions): Promise<Metric> {
   const { accuracyOn, perplexityOn } = await import('../run/bargain.ts');
-  const { readText, tokensOf, windowOf } = await import('../run/samples.ts');
+  const { tokensOf, windowOf } = await import('../run/samples.ts');
   const { decodes } = await import('../targets/pipeline.ts');
-  const text = must(readText({ name, file: resolve(terminal.cwd, name) }));
+  const text = textOrRefuse(terminal, name);
   const most = evaluate === 'full' || evaluate === 'none' ? undefined : evaluate;
   if (!decodes(found.model.graph)) {
     const task = await taskOf(found, text, name, maskToken, most);

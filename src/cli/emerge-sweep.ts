@@ -52,7 +52,7 @@ export async function sayGrid(terminal: Terminal, emerging: Emerging, tried: Gri
 }
 
 /** The cells of a grid: those that leave a token one routed expert at least. */
-async function cellsOf(call: EmergeCall, { experts, shares }: Grid): Promise<readonly Cell[]> {
+export async function cellsOf(call: EmergeCall, { experts, shares }: Grid): Promise<readonly Cell[]> {
   const few = shares.find((share) => experts.every((n) => picksFor(n, share, call.shared) < 1));
   if (few !== undefined)
     throw new Refusal(diagnose('setting-out-of-range', { setting: 'a share of --sweep', range: 'that of the shared experts and one more, or above', found: few }));

@@ -2,14 +2,15 @@
 
 import { type Command, Option } from 'commander';
 import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { Chosen } from '../run/convert.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { type EmergeCall, type Emerging, settingsOf } from './emerge-call.ts';
-import { convertAndSay } from './emerge-convert.ts';
+import { convertAndSay, placeFor } from './emerge-convert.ts';
 import { sayCandidates } from './emerge-output.ts';
-import { usualTokens } from './emerge-samples.ts';
+import { sampling, usualTokens } from './emerge-samples.ts';
 import { speedLevels } from './emerge-speed.ts';
-import { gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
+import { cellsOf, type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
 import { addFindingOptions, findOrRefuse, recognise, seedOption, targetOption } from './finding.ts';
 import { printNext } from './print.ts';
@@ -97,18 +98,24 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const { raisedModel } = await import('../run/find-onnx.ts');
   const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources };
   try {
-    if (call.dryRun) return await sayPlan(terminal, emerging);
+    if (call.dryRun) return await sayPlan(terminal, emerging, asked);
     return 'shares' in asked ? await sayGrid(terminal, emerging, asked) : await convertAndSay(terminal, emerging, asked);
   } finally {
     emerging.found.checkpoint?.close();
   }
 }
 
-async function sayPlan(terminal: Terminal, { found, call, diagnostics, sources }: Emerging): Promise<ExitCode> {
-  const { layersOf } = await import('../run/emerge.ts');
-  const layers = layersOf(found, call.layers ?? { kind: 'all' });
-  if (!layers.ok) throw new Refusal(...layers.diagnostics).from(sources);
-  await sayCandidates(terminal, layers.value, { json: call.json ?? false, diagnostics, sources });
+/** Refuses what the call without --dry-run refuses before it converts anything. */
+async function sayPlan(terminal: Terminal, emerging: Emerging, asked: EmergentSettings | Grid): Promise<ExitCode> {
+  const { found, call, diagnostics, sources } = emerging;
+  const { planEmerge } = await import('../run/emerge.ts');
+  const { planSweep } = await import('../run/sweep.ts');
+  const chosen = call.layers ?? { kind: 'all' };
+  if (!('shares' in asked)) await placeFor(terminal, emerging);
+  const { samples } = await sampling(terminal, found, call);
+  const planned = 'shares' in asked ? planSweep(found, { chosen, samples, grid: await cellsOf(call, asked) }) : planEmerge(found, { chosen, samples, settings: asked });
+  if (!planned.ok) throw new Refusal(...planned.diagnostics).from(sources);
+  await sayCandidates(terminal, planned.value, { json: call.json ?? false, diagnostics, sources });
   printNext(terminal, 'the same without --dry-run', call);
   return exit.done;
 }

@@ -166,7 +166,7 @@ async function feedsOf(
     const { openTokenizer } = await import('../run/tokenizer.ts');
     const { strangeToken, textFeeds, whyNoText } = await import('../run/text-feeds.ts');
     const tokens = must(openTokenizer(first.executable.tokenizer)).encode(options.prompt);
-    const unfit = sessions.map((session) => whyNoText(session) ?? strangeToken(session, tokens)).find((one) => one !== undefined);
+    const unfit = sessions.map((session) => whyNoText(session) ?? strangeToken(session.executable, tokens)).find((one) => one !== undefined);
     if (unfit ?? tokens.length === 0) throw new Refusal(unfit ?? diagnose('prompt-is-empty', {}));
     return { feeds: Object.assign({}, ...sessions.map((session) => textFeeds(session, [tokens]))) as Tensors, diagnostics: [] };
   }

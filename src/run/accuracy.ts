@@ -62,7 +62,7 @@ const rowsAtOnce = (length: number): number => Math.max(1, Math.floor(tokensAtOn
 
 async function answer(session: Session, texts: number, rank: number, jobs: readonly Job[], { signal, progress }: MeasureOptions): Promise<Outcome<readonly Accuracy[]>> {
   const port = logitsOf(session);
-  const unfit = whyNoText(session) ?? jobs.map(({ rows: [row = []] }) => strangeToken(session, row)).find((one) => one !== undefined);
+  const unfit = whyNoText(session) ?? jobs.map(({ rows: [row = []] }) => strangeToken(session.executable, row)).find((one) => one !== undefined);
   if (unfit || !port) return refuse(unfit ?? diagnose('cannot-evaluate', { reason: 'it has no result `logits`' }));
   const counts = Array.from({ length: texts }, () => ({ right: 0, total: 0 }));
   for (const [done, { text, rows, right }] of jobs.entries()) {

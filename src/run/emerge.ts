@@ -46,20 +46,32 @@ export interface Emerged {
 }
 
 /** The feed-forwards of a model, and those that are meant. */
-export function layersOf(found: Found, chosen: Chosen): Outcome<{ readonly all: FoundFeedForwards; readonly layers: readonly FeedForward[] }> {
+export interface Planned {
+  readonly all: FoundFeedForwards;
+  readonly layers: readonly FeedForward[];
+}
+
+/** What a call means in a model, whatever stands against it. */
+export function layersOf(found: Found, chosen: Chosen): Outcome<Planned> {
   const all = findFeedForwards(found.model.graph);
   const layers = chooseLayers(all, chosen, found.imported ? found.source : found.model.name);
   return layers.ok ? { ok: true, value: { all, layers: layers.value }, diagnostics: [] } : layers;
 }
 
+/** What would be converted, or why it cannot be. */
+export function planEmerge(found: Found, { chosen, settings, samples }: Pick<EmergeOptions, 'chosen' | 'settings' | 'samples'>): Outcome<Planned> {
+  const planned = layersOf(found, chosen);
+  if (!planned.ok) return planned;
+  const diagnostics = objections(planned.value.all.found, planned.value.layers, settings, samples !== undefined);
+  return diagnostics.length > 0 ? { ok: false, diagnostics } : planned;
+}
+
 /** Converts a model (one of ONNX is raised before, by `raisedModel`) and measures the conversion. A layer that is not the dense one again with every expert is an error. */
 export async function emerge(found: Found, options: EmergeOptions): Promise<Outcome<Emerged>> {
   const { settings, samples, metric, measured, threads, version, signal, progress } = options;
-  const picked = layersOf(found, options.chosen);
-  if (!picked.ok) return picked;
-  const { all, layers } = picked.value;
-  const refused = objections(all.found, layers, settings, samples !== undefined);
-  if (refused.length > 0) return { ok: false, diagnostics: refused };
+  const planned = planEmerge(found, options);
+  if (!planned.ok) return planned;
+  const { layers } = planned.value;
   options.begin?.(layers);
   const { graph } = found.model;
   const session = threads === undefined ? {} : { threads };

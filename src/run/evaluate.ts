@@ -51,7 +51,9 @@ export function perplexityOf({ nats, tokens }: Likelihood): number {
 
 /** Runs a causal model over windows and sums -ln p of their targets: softmax by log-sum-exp in f64 over the model's f32 logits. */
 export async function likelihood(session: Session, windows: readonly TextWindow[], { signal, progress }: MeasureOptions = {}): Promise<Outcome<Likelihood>> {
-  const unfit = whyNoText(session) ?? windows.map(({ inputs, targets }) => strangeToken(session, inputs) ?? strangeToken(session, targets)).find((one) => one !== undefined);
+  const unfit =
+    whyNoText(session) ??
+    windows.map(({ inputs, targets }) => strangeToken(session.executable, inputs) ?? strangeToken(session.executable, targets)).find((one) => one !== undefined);
   const port = logitsOf(session);
   if (unfit || !port) return refuse(unfit ?? diagnose('cannot-evaluate', { reason: 'it has no result `logits`' }));
   const total = windows.reduce((sum, { targets }) => sum + targets.length, 0);

@@ -9,6 +9,7 @@ import { greedySettings, type SampleSettings } from './sample.ts';
 import type { Session } from './session.ts';
 import { type StopFilter, stopFilter } from './stop-text.ts';
 import type { TextStream } from './stream-text.ts';
+import { strangeToken } from './text-feeds.ts';
 import type { Tokenizer } from './tokenizer.ts';
 import { uniforms } from './uniforms.ts';
 
@@ -102,11 +103,12 @@ function tokensOf(prompt: Prompt, tokenizer: Tokenizer | undefined, options: Gen
   return tokens.length === 0 && bos !== undefined ? [bos] : tokens;
 }
 
-function promptFaults(row: readonly number[], { context, vocabulary }: Executable): readonly Diagnostic[] {
+function promptFaults(row: readonly number[], executable: Executable): readonly Diagnostic[] {
+  const { context } = executable;
   if (row.length === 0) return [diagnose('prompt-is-empty', {})];
   if (context !== undefined && row.length >= context) return [diagnose('prompt-too-long', { tokens: row.length, context })];
-  const wrong = row.find((token) => token < 0 || !Number.isInteger(token) || (vocabulary !== undefined && token >= vocabulary));
-  return wrong === undefined ? [] : [diagnose('token-out-of-range', { token: wrong, vocabulary: vocabulary ?? 'no such number' })];
+  const wrong = strangeToken(executable, row);
+  return wrong ? [wrong] : [];
 }
 
 function picksFaults(active: number | undefined, { active: picks }: Executable): readonly Diagnostic[] {

@@ -12,7 +12,7 @@ import { readInputs } from './inputs.ts';
 import { isObject } from './json.ts';
 import { factsOf } from './prepare.ts';
 import { type Port, toNdArray } from './tensor.ts';
-import { besideIds } from './text-feeds.ts';
+import { besideIds, strangeToken } from './text-feeds.ts';
 import { openTokenizer, tokensOfText } from './tokenizer.ts';
 
 /** Fewer tokens than this say nothing of a layer. */
@@ -30,9 +30,10 @@ export interface CalibrationFile {
 export function readText({ name, file }: CalibrationFile): Outcome<string> {
   if (!existsSync(file)) return refuse(name, 'there is no such file');
   try {
-    return { ok: true, value: readFileSync(file, 'utf8'), diagnostics: [] };
+    return { ok: true, value: new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(file)), diagnostics: [] };
   } catch (error) {
-    return refuse(name, reasonOf(error));
+    const folder = error instanceof Error && 'code' in error && error.code === 'EISDIR';
+    return refuse(name, folder ? 'it is a folder' : error instanceof TypeError ? 'it is not text in UTF-8' : reasonOf(error));
   }
 }
 
@@ -41,7 +42,10 @@ export function tokensOf(found: Found, text: string, most?: number): Outcome<rea
   const facts = factsOf(found);
   if (!facts.ok) return facts;
   const tokenizer = openTokenizer(facts.value.tokenizer);
-  return tokenizer.ok ? { ok: true, value: tokensOfText(tokenizer.value, text, most), diagnostics: [] } : tokenizer;
+  if (!tokenizer.ok) return tokenizer;
+  const tokens = tokensOfText(tokenizer.value, text, most);
+  const strange = strangeToken(facts.value, tokens);
+  return strange ? { ok: false, diagnostics: [strange] } : { ok: true, value: tokens, diagnostics: [] };
 }
 
 /** Tokens of a window, as far as the model reads. */
@@ -54,9 +58,28 @@ export function windowOf(found: Found): number {
 export function readSamples(found: Found, given: CalibrationFile, tokens: number): Outcome<readonly Sample[]> {
   const text = readText(given);
   if (!text.ok) return text;
-  if (given.name.endsWith('.json')) return samplesOfJson(found.model.graph, text.value, given.name);
+  if (given.name.endsWith('.json')) {
+    const samples = samplesOfJson(found.model.graph, text.value, given.name);
+    const strange = samples.ok ? strangeIn(found, samples.value) : undefined;
+    return strange ? { ok: false, diagnostics: [strange] } : samples;
+  }
   const ids = tokensOf(found, text.value, tokens);
   return ids.ok ? samplesOfTokens(found.model.graph, ids.value, given.name, windowOf(found)) : ids;
+}
+
+/** A token of the inputs that the model does not have. */
+function strangeIn(found: Found, samples: readonly Sample[]): Diagnostic | undefined {
+  const facts = factsOf(found);
+  const vocabulary = (facts.ok ? facts.value.vocabulary : undefined) ?? rowsOfTokens(found.model.graph);
+  const known = vocabulary === undefined ? {} : { vocabulary };
+  return samples.map(({ feeds: { input_ids: ids } }) => ids && strangeToken(known, Float64Array.from(ids.data))).find((one) => one !== undefined);
+}
+
+/** Rows of the table that tokens are looked up in, where they are: the vocabulary of a model without logits of tokens. */
+function rowsOfTokens({ inputs, nodes }: Graph): number | undefined {
+  const ids = inputs.find(({ name }) => name === 'input_ids');
+  const rows = nodes.find(({ op, inputs: [, picks] }) => op.name === 'gather' && picks !== undefined && picks === ids)?.inputs[0]?.type?.dims[0];
+  return rows && constant(rows);
 }
 
 /** Windows of tokens. `name` is what messages call their text. */

@@ -1,6 +1,6 @@
 /** `moec emerge --sweep`: several numbers of experts by several shares of them that run, from one run over the calibration text. */
 
-import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Compute } from '../graph/compute.ts';
 import type { Graph } from '../graph/graph.ts';
 import { calibrate, type Seen } from '../passes/emergent/calibrate.ts';
@@ -14,7 +14,7 @@ import { forecast } from '../targets/mixture/forecast.ts';
 import type { Target } from '../targets/target.ts';
 import { activeParameters, type Line, measureLines } from './bargain.ts';
 import { fittedOn, objections } from './convert.ts';
-import { type EmergeOptions, layersOf } from './emerge.ts';
+import { type EmergeOptions, layersOf, type Planned } from './emerge.ts';
 import type { Found } from './find-model.ts';
 import { graphCompute } from './graph-compute.ts';
 
@@ -58,11 +58,9 @@ export interface SweepOptions extends Omit<EmergeOptions, 'settings'> {
 
 /** Tries every cell. All are calibrated on the dense model's own inputs, in one run; cells of as many experts share their groups. */
 export async function sweep(found: Found, options: SweepOptions): Promise<Outcome<Swept>> {
-  const picked = layersOf(found, options.chosen);
-  if (!picked.ok) return picked;
-  const { all, layers } = picked.value;
-  const refused = refusals(all.found, layers, options);
-  if (refused.length > 0) return { ok: false, diagnostics: refused };
+  const planned = planSweep(found, options);
+  if (!planned.ok) return planned;
+  const { layers } = planned.value;
   const compute = graphCompute(found, sessionOf(options));
   try {
     const cells = await decideCells(found, layers, options, compute);
@@ -79,11 +77,15 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
   }
 }
 
-/** What keeps cells from being tried: the first objection, and what it is in other cells. */
-function refusals(all: readonly FeedForward[], layers: readonly FeedForward[], { grid, samples = [] }: SweepOptions): readonly Diagnostic[] {
-  const refused = grid.flatMap(({ settings }) => objections(all, layers, settings, samples.length > 0));
+/** What would be converted in every cell; where cells cannot be tried, the first objection, and what it is in other cells. */
+export function planSweep(found: Found, { chosen, grid, samples = [] }: Pick<SweepOptions, 'chosen' | 'grid' | 'samples'>): Outcome<Planned> {
+  const planned = layersOf(found, chosen);
+  if (!planned.ok) return planned;
+  const { all, layers } = planned.value;
+  const refused = grid.flatMap(({ settings }) => objections(all.found, layers, settings, samples.length > 0));
   const [first] = refused;
-  return first ? [first, ...refused.filter((one) => one.code === first.code && one.message !== first.message)] : [];
+  if (!first) return planned;
+  return { ok: false, diagnostics: [first, ...refused.filter((one) => one.code === first.code && one.message !== first.message)] };
 }
 
 const sessionOf = ({ threads }: SweepOptions): { readonly threads?: number } => (threads === undefined ? {} : { threads });

@@ -3,6 +3,7 @@
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { activeName } from '../passes/set-picks.ts';
 import { emptyPast } from './decode-step.ts';
+import type { Executable } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { integers, type Port } from './tensor.ts';
@@ -48,9 +49,8 @@ export function whyNoText(session: Session): Diagnostic | undefined {
   return logitsOf(session) ? undefined : refuse('it has no result `logits`');
 }
 
-/** The token of some texts that the model does not have, where there is one. */
-export function strangeToken({ executable }: Pick<Session, 'executable'>, tokens: readonly number[]): Diagnostic | undefined {
-  const { vocabulary } = executable;
+/** The token among some that a model of such a vocabulary does not have, where there is one. */
+export function strangeToken({ vocabulary }: Pick<Executable, 'vocabulary'>, tokens: readonly number[] | Float64Array): Diagnostic | undefined {
   const wrong = tokens.find((token) => !Number.isInteger(token) || token < 0 || (vocabulary !== undefined && token >= vocabulary));
   return wrong === undefined ? undefined : diagnose('token-out-of-range', { token: wrong, vocabulary: vocabulary ?? 'no such number' });
 }
