@@ -3,7 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { constant } from '../src/graph/dim.ts';
 import { account } from '../src/inspect/account.ts';
 import { bareProducts, hiddenProducts } from '../src/passes/bare-products.ts';
@@ -84,9 +84,13 @@ describe('rounds', () => {
   it('are put together by the median of each figure', () => {
     expect(median([5, 1, 3])).toBe(3);
     const round = (load: number, prefill: number, decode: number) => ({ load, speeds: [{ context: 8, prefill, decode }] });
-    expect(middleOf([round(1, 30, 2), round(3, 10, 9), round(2, 20, 4)])).toEqual([2, 20, 4]);
+    expect(middleOf([round(1, 30, 2), round(3, 10, 9), round(2, 20, 4)])).toEqual({ load: 2, 'read 8': 20, 'write at 8': 4 });
     // Each round has its own quotient: a slow one spoils none.
-    expect(quotientsOf([round(1, 30, 2), round(9, 3, 1), round(2, 20, 4)], [round(1, 15, 1), round(9, 1.5, 0.5), round(1, 10, 1)])).toEqual([1, 2, 2]);
+    expect(quotientsOf([round(1, 30, 2), round(9, 3, 1), round(2, 20, 4)], [round(1, 15, 1), round(9, 1.5, 0.5), round(1, 10, 1)])).toEqual({
+      load: 1,
+      'read 8': 2,
+      'write at 8': 2,
+    });
   });
 });
 
@@ -136,6 +140,30 @@ describe('moec bench', () => {
     expect(await beside(compiled)).not.toContain('forms-differ');
   }, 60_000);
 
+  it('leaves out what one of two models does not do', async () => {
+    const reads = join(scratch, 'reads');
+    expect((await moec(['compile', 'models/tiny.moe', '--no-cache', '-o', reads])).code).toBe(0);
+    const more = ['--contexts', '8,16', '--steps', '2', '--rounds', '1', '--threads', '1', '--no-bound'];
+    const { out } = await moec(['bench', reads, 'models/tiny.moe', ...more]);
+    const [head = '', , , quotient = ''] = out.split('\n');
+    expect(head).toMatch(/^tokens a second +load s +read 8 +write at 8 +read 16 +write at 16$/);
+    expect(quotient).toMatch(/ \/ \S+( +\d+\.\d\d){3}$/);
+    // The third figure is of the second context, not of what the other writes at the first.
+    expect(quotient.lastIndexOf(' ') + 1).toBe(head.indexOf('read 16'));
+    const { quotients } = JSON.parse((await moec(['bench', 'models/tiny.moe', reads, ...more, '--json'])).out);
+    expect(Object.keys(quotients)).toEqual(['load', 'read 8', 'read 16']);
+  }, 120_000);
+
+  it('says what a process said first of its end', async () => {
+    writeFileSync(join(scratch, 'ends.mjs'), "console.error('<--- Last few GCs --->\\nfault: one\\ntwo');\nprocess.exit(3);\n");
+    vi.stubEnv('NODE_OPTIONS', `--import=${join(scratch, 'ends.mjs')}`);
+    const found = await moec(['bench', 'models/tiny.moe', ...quick, '--no-bound']).finally(() => vi.unstubAllEnvs());
+    expect([found.code, found.err]).toEqual([
+      1,
+      expect.stringContaining('error[session-ended]: the session ended before it was done: the process of contender-0 ended with 3: fault: one\n'),
+    ]);
+  }, 60_000);
+
   it('only reads where a model does not continue', async () => {
     const { out } = await moec(['bench', 'models/tiny.moe', ...quick, '--no-cache', '--no-bound', '--json']);
     expect(JSON.parse(out).models[0].medians).toEqual({ load: expect.any(Number), 'read 8': expect.any(Number) });
@@ -144,7 +172,9 @@ describe('moec bench', () => {
   it.each<readonly [string, readonly string[], number, string]>([
     ['a context beyond the model', ['llama', '--contexts', '40', '--steps', '8'], 1, 'error[option-out-of-range]: --contexts must be 39 at most with --steps 8, not 40'],
     ['steps beyond the model', ['llama', '--steps', '48'], 1, 'error[option-out-of-range]: --steps must be'],
-    ['contexts that are none', ['llama', '--contexts', '0'], 2, 'It is a list of whole numbers, such as 64,512.'],
+    ['contexts that are none', ['llama', '--contexts', '0'], 2, 'It is a list of whole numbers up to 16777216, such as 64,512.'],
+    ['contexts that no list holds', ['llama', '--contexts', '99999999999'], 2, 'It is a list of whole numbers up to 16777216'],
+    ['steps that no list holds', ['llama', '--steps', '99999999999'], 2, 'It is a whole number, from 1 to 16777216.'],
     ['a model that is not there', ['lama'], 1, 'error[target-missing]'],
   ])('refuses %s', async (_, [model = '', ...more], code, said) => {
     const found = await moec(['bench', join(scratch, model), ...more]);

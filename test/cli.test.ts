@@ -60,6 +60,8 @@ test('the version is that of the package', async () => {
 
 test('a wrong call ends with 2 and names what was probably meant', async () => {
   expect(await moec(['chekc'])).toEqual({ code: 2, out: '', err: expect.stringContaining('(Did you mean check?)') });
+  expect(await moec(['help', 'chekc'])).toEqual(await moec(['chekc']));
+  expect(await moec(['help', 'check'])).toEqual(await moec(['check', '--help']));
   expect(await moec(['check', 'x.moe', '--jsno'])).toEqual({ code: 2, out: '', err: expect.stringContaining('(Did you mean --json?)') });
   expect(await moec(['check'])).toEqual({ code: 2, out: '', err: expect.stringContaining("missing required argument 'files'") });
   expect(await moec(['check', 'x.moe', '--set', 'D'])).toEqual({ code: 2, out: '', err: expect.stringContaining('NAME=VALUE') });

@@ -174,7 +174,7 @@ describe('refused', () => {
     [
       'a model without logits',
       'bert',
-      '{"ids": [1, 2]}',
+      '{"ids": [1, 2, 3]}',
       ['--task', 'masked', '--mask-token', '3'],
       1,
       'error[cannot-evaluate]: this model cannot be evaluated on text: it has no result `logits`',
@@ -187,6 +187,8 @@ describe('refused', () => {
     ['words without a tokenizer', 'classes.moe', 'abc\t1', [], 1, 'error[tokenizer-missing]'],
     ['a label that is a word', 'classes.moe', 'abc\tgood', [], 1, `${rows}its label is "good", not the number of a class`],
     ['a row without a label', 'classes.moe', '{"ids": [1]}', [], 1, `${rows}it has no label`],
+    ['a row that masks nothing', 'bert', '{"ids": [1, 2, 3], "mask": []}', ['--task', 'masked', '--mask-token', '3'], 1, `${rows}it masks no position`],
+    ['a row of the first and the last token', 'bert', '{"ids": [1, 2]}', ['--task', 'masked', '--mask-token', '3'], 1, `${rows}it has no token but the first and the last`],
     ['a position beyond the text', 'bert', '{"ids": [1, 2], "mask": [2]}', ['--task', 'masked', '--mask-token', '3'], 1, `${rows}it masks position 2 of 2 tokens`],
     [
       'a text longer than the model reads',

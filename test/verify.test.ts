@@ -16,20 +16,22 @@ beforeAll(async () => {
   makeLlama(at('wide'), { config: { vocab_size: 260 } });
   makeBert(at('bert'));
   cpSync(at('llama'), at('changed'), { recursive: true });
-  change(at('changed/model.safetensors'), 'model.layers.1.mlp.up_proj.weight');
+  change(at('changed/model.safetensors'), 'model.layers.1.mlp.up_proj.weight', 0.2);
+  cpSync(at('llama'), at('broken'), { recursive: true });
+  change(at('broken/model.safetensors'), 'model.layers.1.mlp.up_proj.weight', Number.NaN);
   expect((await moec(['compile', at('llama'), '-o', at('compiled')])).code).toBe(0);
 }, 60_000);
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 const at = (name: string): string => join(scratch, name);
 
-/** Adds a fifth to the first number of a tensor of f32. */
-function change(file: string, tensor: string): void {
+/** Adds to the first number of a tensor of f32. */
+function change(file: string, tensor: string, more: number): void {
   const bytes = readFileSync(file);
   const header = Number(bytes.readBigUInt64LE(0));
   const { data_offsets } = JSON.parse(bytes.toString('utf8', 8, 8 + header))[tensor];
   const place = 8 + header + data_offsets[0];
-  bytes.writeFloatLE(bytes.readFloatLE(place) + 0.2, place);
+  bytes.writeFloatLE(bytes.readFloatLE(place) + more, place);
   writeFileSync(file, bytes);
 }
 
@@ -54,6 +56,7 @@ describe('the norm', () => {
     expect(compare('x', of(1, 2, 3, 4.5), of(1, 2, 3, -5), options)?.distance).toBe(1.9);
     expect(compare('x', of(1, 2, 3, Number.NEGATIVE_INFINITY), of(1, 2, 3, Number.NEGATIVE_INFINITY), options)?.distance).toBe(0);
     expect(compare('x', of(1, 2, 3, Number.NaN), of(1, 2, 3, 4), options)?.distance).toBe(Number.POSITIVE_INFINITY);
+    expect(compare('x', of(1, 2, 3, Number.NaN), of(1, 2, 3, Number.NaN), options)?.distance).toBe(Number.POSITIVE_INFINITY);
     expect(compare('x', ndArray([4], [1, 2, 3, 4]), of(1, 2, 3, 4), options)).toBeUndefined();
   });
 
@@ -106,6 +109,13 @@ describe('differ', () => {
     expect(out).toContain(`${at('compiled')} and the definition of ${at('changed')} differ, tolerance 0.0001`);
     expect(out).toMatch(/\nlogits .* differs\n/);
     expect(out).toMatch(/\nthey first differ in body\.blocks\.1\.ffn\.\S+\n$/);
+  });
+
+  it('is what a model whose results are no numbers does, from itself too', async () => {
+    const { ok, first, results } = await verified(1, at('broken'), at('broken'));
+    expect([ok, results[0]?.distance]).toEqual([false, 'Infinity']);
+    expect(first).toMatch(/^body\.blocks\.1\.ffn\./);
+    expect((await moec(['verify', at('broken'), '--threads', '1'])).out).toMatch(/ and its definition differ, /);
   });
 
   it('within a tolerance that is wide enough they agree', async () => {

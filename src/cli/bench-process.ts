@@ -56,10 +56,16 @@ async function roundOf(job: BenchJob, folder: string, name: string, signal: Abor
   writeFileSync(file, JSON.stringify(job));
   const { code, out, err } = await output([...ownCall(), roundCommand, file], signal);
   const last = out.trim().split('\n').at(-1) ?? '';
-  if (!last.startsWith('{')) throw new Refusal(diagnose('session-ended', { reason: `the process of ${name} ended with ${code}: ${err.trim().split('\n').at(-1) ?? ''}` }));
+  if (!last.startsWith('{')) throw new Refusal(diagnose('session-ended', { reason: `the process of ${name} ended with ${code}: ${firstWords(err)}` }));
   const found = JSON.parse(last) as { readonly ok: true; readonly value: Round } | { readonly ok: false; readonly diagnostics: readonly { readonly message: string }[] };
   if (found.ok) return found.value;
   throw new Refusal(diagnose('model-does-not-run', { reason: found.diagnostics.map(({ message }) => message).join('; ') }));
+}
+
+/** What a process said first of its end; what Node says of memory before its reason is left out. */
+function firstWords(said: string): string {
+  const lines = said.trim().split('\n');
+  return lines.find((line) => /^(?:error|fault|FATAL ERROR)\b/.test(line)) ?? lines[0] ?? '';
 }
 
 function output([program, ...words]: readonly string[], signal: AbortSignal): Promise<{ readonly code: number | null; readonly out: string; readonly err: string }> {

@@ -4,10 +4,10 @@ import { InvalidArgumentError } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { percent, rate, threadWords } from '../diagnostics/figures.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
-import type { BenchJob, Contender, ProductRun } from '../run/bench.ts';
+import type { BenchJob, Contender, Figures, ProductRun } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
 import { type Contest, contenderOf, runRounds } from './bench-process.ts';
-import { type Cli, whole } from './command.ts';
+import { type Cli, mostTokens, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions, seedOption } from './finding.ts';
 import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
@@ -45,7 +45,7 @@ export function bench(cli: Cli): void {
     .argument('[y]', 'the model to compare it with');
   addFindingOptions(command)
     .option('--contexts <N,…>', 'tokens to read before writing (default: 128,512, or what the model looks at)', lengths)
-    .option('--steps <N>', 'tokens to write at each', whole(1), 32)
+    .option('--steps <N>', 'tokens to write at each', whole(1, mostTokens), 32)
     .option('--rounds <N>', 'processes for each model', whole(1), 5)
     .option('--no-bound', 'leave the bound out')
     .option('--no-cache', 'run the model as it is, without a cache of keys and values');
@@ -58,7 +58,7 @@ export function bench(cli: Cli): void {
 
 function lengths(written: string): readonly number[] {
   const found = written.split(',').map((one) => (/^\d+$/.test(one.trim()) ? Number(one) : 0));
-  if (found.some((one) => one < 1)) throw new InvalidArgumentError('It is a list of whole numbers, such as 64,512.');
+  if (found.some((one) => one < 1 || one > mostTokens)) throw new InvalidArgumentError(`It is a list of whole numbers up to ${mostTokens}, such as 64,512.`);
   return found;
 }
 
@@ -168,6 +168,16 @@ async function boundJob(
   return { kind: 'products', graphs: ready, provider, threads, contexts, steps };
 }
 
+/** The figures that any has, those of the one with the most first: a model that only reads lacks some, and no model reads other contexts than the rest. */
+function columnsOf(all: readonly Figures[]): readonly string[] {
+  return all.map((one) => Object.keys(one)).reduce((most, one) => (one.length > most.length ? one : most), []);
+}
+
+/** Shares of the bound; loading has none. */
+function sharesOf({ load: _, ...shares }: Figures): Figures {
+  return shares;
+}
+
 async function say(terminal: Terminal, paths: readonly string[], entries: readonly Entry[], notes: readonly Diagnostic[], options: BenchOptions): Promise<ExitCode> {
   const { middleOf, quotientsOf } = await import('../run/bench.ts');
   const [first, second] = entries;
@@ -175,30 +185,31 @@ async function say(terminal: Terminal, paths: readonly string[], entries: readon
   const models = paths.map((path, i) => {
     const rounds = entries[i]?.rounds ?? [];
     const bound = entries.find(({ boundOf }) => boundOf === paths.indexOf(path))?.rounds;
-    return { path, rounds, ...(bound ? { bound, shares: quotientsOf(rounds, bound).slice(1) } : {}) };
+    return { path, rounds, ...(bound ? { bound, shares: sharesOf(quotientsOf(rounds, bound)) } : {}) };
   });
-  const speeds = first?.rounds[0]?.speeds ?? [];
-  const columns = ['load', ...speeds.flatMap(({ context, decode }) => [`read ${context}`, ...(decode === undefined ? [] : [`write at ${context}`])])];
-  const named = (figures: readonly number[], from = 0): object => Object.fromEntries(figures.map((one, i) => [columns[i + from], one]));
   if (options.json) {
     const data = models.map(({ path, rounds, bound, shares }) => ({
       name: path,
-      medians: named(middleOf(rounds)),
-      ...(bound ? { bound: named(middleOf(bound)), shares: named(shares ?? [], 1) } : {}),
+      medians: middleOf(rounds),
+      ...(bound ? { bound: middleOf(bound), shares } : {}),
       rounds,
     }));
     const { threads, rounds, steps } = options;
-    printDiagnostics(terminal, notes, { json: true, more: { threads, rounds, steps, models: data, ...(pair ? { quotients: named(pair) } : {}) } });
+    printDiagnostics(terminal, notes, { json: true, more: { threads, rounds, steps, models: data, ...(pair ? { quotients: pair } : {}) } });
     return exit.done;
   }
   printDiagnostics(terminal, notes);
+  const medians = entries.map(({ name, rounds }) => ({ name, figures: middleOf(rounds) }));
+  const columns = columnsOf(medians.map(({ figures }) => figures));
+  const row = (name: string, figures: Figures, word: (one: number, column: string) => string): readonly string[] => [
+    name,
+    ...columns.map((column) => (figures[column] === undefined ? '' : word(figures[column], column))),
+  ];
   const rows = [
-    ['tokens a second', 'load s', ...columns.slice(1)],
-    ...entries.map(({ name, rounds }) => [name, ...middleOf(rounds).map((one, column) => (column === 0 ? one.toFixed(2) : rate(one)))]),
-    ...models.flatMap(({ path, shares }) =>
-      shares ? [[paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', '', ...shares.map((one) => percent(one, 0))]] : [],
-    ),
-    ...(pair ? [[`${paths[0]} / ${paths[1]}`, ...pair.map((one) => one.toFixed(2))]] : []),
+    ['tokens a second', ...columns.map((column) => (column === 'load' ? 'load s' : column))],
+    ...medians.map(({ name, figures }) => row(name, figures, (one, column) => (column === 'load' ? one.toFixed(2) : rate(one)))),
+    ...models.flatMap(({ path, shares }) => (shares ? [row(paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', shares, (one) => percent(one, 0))] : [])),
+    ...(pair ? [row(`${paths[0]} / ${paths[1]}`, pair, (one) => one.toFixed(2))] : []),
   ];
   terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${threadWords(options.threads)}\n`);
   printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);

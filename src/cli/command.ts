@@ -28,11 +28,15 @@ export function several(written: string, before: readonly string[] = []): readon
   return [...before, written];
 }
 
-/** A whole number of at least `least`. */
-export function whole(least: number): (written: string) => number {
+/** The most tokens that a call may ask for: more than models look at, and few enough to be held in a list. */
+export const mostTokens = 2 ** 24;
+
+/** A whole number of at least `least`, and of at most `most` where that is given. */
+export function whole(least: number, most = Number.MAX_SAFE_INTEGER): (written: string) => number {
   return (written) => {
     const value = Number(written.replaceAll('_', ''));
-    if (written.trim() === '' || !Number.isSafeInteger(value) || value < least) throw new InvalidArgumentError(`It is a whole number, ${least} or more.`);
+    if (written.trim() === '' || !Number.isSafeInteger(value) || value < least || value > most)
+      throw new InvalidArgumentError(`It is a whole number, ${most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`}.`);
     return value;
   };
 }

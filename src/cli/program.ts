@@ -44,11 +44,19 @@ export async function main(call: readonly string[], terminal: Terminal): Promise
         },
     };
     for (const add of commands) add(cli);
-    await program.parseAsync(call.length === 0 ? ['--help'] : [...call], { from: 'user' });
+    await program.parseAsync(helpful(program, call), { from: 'user' });
     return terminal.signal.aborted ? exit.stopped : code;
   } catch (thrown) {
     return endWith(thrown, terminal, call);
   }
+}
+
+/** The call as commander takes it: nothing asks for help, and help on what is no command is the call of it, which is wrong. */
+function helpful(program: Command, call: readonly string[]): string[] {
+  const [first, about] = call;
+  if (first === undefined) return ['--help'];
+  const unknown = first === 'help' && about !== undefined && !program.commands.some((one) => one.name() === about);
+  return unknown ? call.slice(1) : [...call];
 }
 
 function root(terminal: Terminal): Command {

@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { JsonObject } from '../run/json.ts';
 import type { Session } from '../run/session.ts';
-import { between, type Cli, several, upTo, whole } from './command.ts';
+import { between, type Cli, mostTokens, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions } from './finding.ts';
 import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
@@ -33,7 +33,7 @@ export function run(cli: Cli): void {
     .option('-p, --prompt <TEXT>', 'what to continue; - reads standard input; several are continued at once', several)
     .option('--chat', "put the prompt in the model's chat template, as a user's turn")
     .option('--system <TEXT>', 'what the system says before, with --chat')
-    .option('--max-tokens <N>', 'the most tokens to write (default: 256)', whole(1))
+    .option('--max-tokens <N>', 'the most tokens to write (default: 256)', whole(1, mostTokens))
     .option('--stop <TEXT>', 'end the text here; may be repeated', several)
     .option('--temperature <T>', 'divide logits by this; 0 always takes the most probable', between(0, Infinity))
     .option('--top-k <K>', 'draw from the K most probable tokens; 0 from all', whole(0))

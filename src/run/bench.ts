@@ -169,28 +169,32 @@ export function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[Math.floor((numbers.length - 1) / 2)] ?? Number.NaN;
 }
 
+/** Figures by what they measure, such as `read 128`. */
+export type Figures = Readonly<Record<string, number>>;
+
 /** The figures of a round: seconds to load, then tokens a second, read and written, context by context. */
-function figuresOf({ load: seconds, speeds }: Round): readonly number[] {
-  return [seconds, ...speeds.flatMap(({ prefill, decode }) => [prefill, ...(decode === undefined ? [] : [decode])])];
+function figuresOf({ load: seconds, speeds }: Round): Figures {
+  const rates = speeds.flatMap(({ context, prefill, decode }) => [[`read ${context}`, prefill], ...(decode === undefined ? [] : [[`write at ${context}`, decode]])]);
+  return { load: seconds, ...(Object.fromEntries(rates) as Figures) };
 }
 
 /** The medians of the figures of several rounds. */
-export function middleOf(rounds: readonly Round[]): readonly number[] {
+export function middleOf(rounds: readonly Round[]): Figures {
   return mediansOf(rounds.map(figuresOf));
 }
 
-/** The medians of the quotients of figures, round by round: what slows a whole round down leaves them. */
-export function quotientsOf(rounds: readonly Round[], others: readonly Round[]): readonly number[] {
+/** The medians of the quotients of figures that both have, round by round: what slows a whole round down leaves them. */
+export function quotientsOf(rounds: readonly Round[], others: readonly Round[]): Figures {
   return mediansOf(
     rounds.map((round, i) => {
-      const other = others[i] ? figuresOf(others[i]) : [];
-      return figuresOf(round).map((one, at) => one / (other[at] ?? Number.NaN));
+      const other = others[i] ? figuresOf(others[i]) : {};
+      return Object.fromEntries(Object.entries(figuresOf(round)).flatMap(([name, one]) => (other[name] === undefined ? [] : [[name, one / other[name]]])));
     }),
   );
 }
 
-function mediansOf(rows: readonly (readonly number[])[]): readonly number[] {
-  return (rows[0] ?? []).map((_, at) => median(rows.map((row) => row[at] ?? Number.NaN)));
+function mediansOf(rounds: readonly Figures[]): Figures {
+  return Object.fromEntries(Object.keys(rounds[0] ?? {}).map((name) => [name, median(rounds.flatMap((one) => one[name] ?? []))]));
 }
 
 /** What cannot be timed: contexts beyond the model's. */

@@ -6,7 +6,7 @@ import { count, type NdArray } from '../graph/nd-array.ts';
 export interface Comparison {
   readonly name: string;
   readonly dims: readonly number[];
-  /** max|a − b| / max|b|; infinite where one has a number and the other none, or where all of b are 0 and a is not. */
+  /** max|a − b| / max|b|; infinite where one has a number and the other none, where either is NaN, or where all of b are 0 and a is not. */
   readonly distance: number;
   /** Rows whose two largest numbers of b lie further apart than the tolerance, and how many of them have their largest number at the same place in a. */
   readonly largest?: { readonly same: number; readonly rows: number };
@@ -19,7 +19,7 @@ export function compare(name: string, a: NdArray, b: NdArray, { tolerance, rows 
   for (let i = 0; i < b.data.length; i++) {
     const [one, other] = [a.data[i] ?? Number.NaN, b.data[i] ?? Number.NaN];
     if (Number.isFinite(other)) most = Math.max(most, Math.abs(other));
-    if (Object.is(one, other) || one === other) continue;
+    if (one === other) continue;
     apart = Math.max(apart, Number.isFinite(one) && Number.isFinite(other) ? Math.abs(one - other) : Number.POSITIVE_INFINITY);
   }
   const distance = apart === 0 ? 0 : apart / most;

@@ -37,6 +37,7 @@ export function tokenRows(text: string, file: string, { tokenizer: place, contex
 export function maskedTexts(rows: readonly TokenRow[], file: string): Outcome<readonly MaskedText[]> {
   const texts = rows.map(({ tokens, row }) => ({ tokens, masked: row.mask ?? tokens.slice(1, -1).map((_, at) => at + 1) }));
   for (const [i, { tokens, masked }] of texts.entries()) {
+    if (masked.length === 0) return refuseRow(file, i, rows[i]?.row.mask ? 'it masks no position' : 'it has no token but the first and the last, which are not masked');
     const wrong = masked.find((at) => at >= tokens.length);
     if (wrong !== undefined) return refuseRow(file, i, `it masks position ${wrong} of ${tokens.length} tokens`);
   }
