@@ -274,6 +274,14 @@ describe('refused, with nothing left behind', () => {
         '  = fix convert all of them, or copy the weights: `--untie`, in a directive `untie = true`',
       ),
     ],
+    ['a report in no folder', [...four, '--report', 'nowhere/page.html'], errors('cannot-write', 'cannot write nowhere/page.html: there is no such file or folder')],
+    ['a report inside a file', [...four, '--report', 'cats.txt/page.html'], errors('cannot-write', 'cannot write cats.txt/page.html: a part of the path is no folder')],
+    ['a report in place of a folder', [...four, '--report', 'llama'], errors('cannot-write', 'cannot write llama: it is a folder')],
+    [
+      'a report in place of a text',
+      [...four, '--report', 'cats.txt'],
+      errors('would-replace', "cats.txt is not moec's to replace: it holds something other than HTML, which moec did not write there"),
+    ],
     ['words for numbers', [...four, '--calibrate', 'wrong.json'], errors('input-has-wrong-shape', '`input_ids` is i64[]; the model takes i64[B, S]')],
     ['a broken list of inputs', [...four, '--calibrate', 'broken.json'], /^error\[calibration-unfit\]: broken\.json cannot be calibrated on: .* JSON at position 2/],
     ['text for a model of numbers', ['outside-not.onnx', '--calibrate', 'cats.txt'], errors('tokenizer-missing', 'there is no tokenizer with this model')],
@@ -299,7 +307,7 @@ describe('refused, with nothing left behind', () => {
 
   test('nothing is refused, nor written, by a dry run of what can be converted', async () => {
     const before = readdirSync(scratch);
-    const { code, out } = await call('emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing', '--dry-run');
+    const { code, out } = await call('emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing', '--report', 'nothing/page.html', '--dry-run');
     expect([code, out]).toEqual([0, expect.stringMatching(/\n2 would be converted\n$/)]);
     expect(readdirSync(scratch)).toEqual(before);
   });

@@ -19,7 +19,7 @@ import { packageFolder, version } from './package.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
 import { progress } from './progress.ts';
 import { nameOf } from './read.ts';
-import { refuseToReplace, stageFolder, writeWhole } from './staging.ts';
+import { refusePage, refuseToReplace, stageFolder, writeWhole } from './staging.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Converts a model, writes it as a compiled folder, and prints the bargain. */
@@ -41,11 +41,14 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
   return exit.done;
 }
 
-/** The folder to write to, which is moec's to replace. */
+/** The folder to write to, which is moec's to replace; the report's place is looked at too. */
 export async function placeFor(terminal: Terminal, { target, call }: Emerging): Promise<string> {
   const { writtenBefore } = await import('../run/manifest.ts');
   const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
   refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
+  const page = call.report === undefined ? undefined : resolve(terminal.cwd, call.report);
+  // A page in the folder itself comes once that is made.
+  if (page !== undefined && dirname(page) !== out) refusePage(page, call.report ?? '');
   return out;
 }
 

@@ -1,6 +1,6 @@
 /** Writing so that nothing half written is left behind: everything goes to a temporary name beside its place, and is renamed when it is whole. */
 
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import { Refusal } from './exit.ts';
@@ -80,6 +80,15 @@ export function refuseToReplace(folder: string, shown: string, mine: ReadonlySet
   if (others.length === 0) return;
   const [first = '', ...more] = others.sort();
   throw new Refusal(diagnose('would-replace', { folder: shown, what: more.length === 0 ? first : `${first} and ${more.length} more` }));
+}
+
+/** Refuses, before any work, a file of HTML that could not be written, or that would replace something else than HTML. */
+export function refusePage(file: string, shown: string): void {
+  const begin = attempt(shown, () => {
+    accessSync(`${dirname(file)}/`, constants.W_OK);
+    return existsSync(file) ? readFileSync(file, 'latin1').trimStart() : '';
+  });
+  if (begin !== '' && !/^<(!doctype )?html\b/i.test(begin)) throw new Refusal(diagnose('would-replace', { folder: shown, what: 'something other than HTML' }));
 }
 
 /** Renames `path` to `full`; what stood there gives way only once the new folder can take its place. */

@@ -102,7 +102,7 @@ Leave \`--link\` out for a folder to give away.`,
   'would-replace': {
     severity: 'error',
     message: text`${'folder'} is not moec's to replace: it holds ${'what'}, which moec did not write there`,
-    explanation: `A compile replaces what an earlier compile wrote and nothing else. moec.json lists what that was.
+    explanation: `A compile replaces what an earlier compile wrote and nothing else. moec.json lists what that was. A report replaces a page of HTML alone.
 wrong: \`moec compile models/tiny.moe -o .\` in a folder with other files
 right: \`moec compile models/tiny.moe -o out/tiny\`, or another folder that is new or empty`,
   },
