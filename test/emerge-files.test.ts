@@ -307,8 +307,10 @@ describe('refused, with nothing left behind', () => {
 
   test('nothing is refused, nor written, by a dry run of what can be converted', async () => {
     const before = readdirSync(scratch);
-    const { code, out } = await call('emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing', '--report', 'nothing/page.html', '--dry-run');
-    expect([code, out]).toEqual([0, expect.stringMatching(/\n2 would be converted\n$/)]);
+    for (const page of ['nothing/at/page.html', 'nothing/page.html', 'page.html']) {
+      const { code, out } = await call('emerge', 'llama', ...settings, '--calibrate', 'cats.txt', '-o', 'nothing/at', '--report', page, '--dry-run');
+      expect([code, out]).toEqual([0, expect.stringMatching(/\n2 would be converted\n$/)]);
+    }
     expect(readdirSync(scratch)).toEqual(before);
   });
 

@@ -1,6 +1,7 @@
 /** `moec emerge` without `--sweep` or `--dry-run`: converts, writes, times, and says what it came to. */
 
-import { basename, dirname, join, relative, resolve } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { tokenWords } from '../diagnostics/figures.ts';
 import type { Report } from '../inspect/report.ts';
@@ -47,8 +48,8 @@ export async function placeFor(terminal: Terminal, { target, call }: Emerging): 
   const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
   refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
   const page = call.report === undefined ? undefined : resolve(terminal.cwd, call.report);
-  // A page in the folder itself comes once that is made.
-  if (page !== undefined && dirname(page) !== out) refusePage(page, call.report ?? '');
+  // The folder of a page may be one that is made for the model.
+  if (page !== undefined && (existsSync(dirname(page)) || !`${out}${sep}`.startsWith(`${dirname(page)}${sep}`))) refusePage(page, call.report ?? '');
   return out;
 }
 
