@@ -249,6 +249,7 @@ describe('speed and the page', { timeout: 120_000 }, () => {
     expect(out).toMatch(/^ +perplexity +of dense +read 256 +write$/m);
     expect(out).toMatch(/^dense +[\d.]+ +1\.000 × +[\d.]+ +1\.00 × +[\d.]+ +1\.00 ×$/m);
     expect(out).toMatch(/^asked +[\d.]+ +[\d.]+ × +[\d.]+ +[\d.]+ × +[\d.]+ +[\d.]+ ×$/m);
+    expect(out).toContain('\nrandom, static and oracle pick among the same experts, and nothing stands in for those they drop\n');
     expect(out).toMatch(/^tokens a second: medians of \d+ rounds, 1 thread, on that text$/m);
     expect(out).toMatch(/× at best; reading reaches \d+ % of it; writing reaches \d+ % of it/);
     const written = readFileSync(page, 'utf8');

@@ -132,6 +132,7 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
   const head = ['', ...(lines.length > 0 ? [metric?.kind ?? '', 'of dense'] : []), ...gains.flatMap(({ what }) => [what === 'prefill' ? `read ${speed?.context}` : 'write', ''])];
   const notes = [
     ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
+    ...(lines.some(({ name }) => name === 'oracle') ? ['random, static and oracle pick among the same experts, and nothing stands in for those they drop'] : []),
     ...(lines.some(({ cached }) => cached) ? ['* measured by an earlier call'] : []),
     ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${threadWords(speed.threads)}${speed.onText ? ', on that text' : ''}`] : []),
     ...[unsteady(report)].flatMap((note) => note ?? []),

@@ -85,7 +85,7 @@ function bargain(report: Report): string {
 function quality(report: Report): string {
   const plot = qualityPlot(report);
   const note =
-    'Controls pick among experts of the same size, cost the same and were not timed: they stand at the ideal speed-up. “oracle” knows the true activations, “static” always picks the same experts.';
+    'Controls pick among experts of the same size, cost the same and were not timed: they stand at the ideal speed-up. “oracle” knows the true activations, “static” always picks the same experts; for what these and “random” drop nothing stands in.';
   return plot === '' ? '' : section('Quality and speed', [element('figure', {}, [plot, element('figcaption', {}, escaped(note))])]);
 }
 
