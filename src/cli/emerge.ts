@@ -78,7 +78,7 @@ Repairs: dropped_means, means, low_rank(N), none
 With text the defaults are coactivation, decisive and dropped_means, which measured best with
 a fixed number of picks; without, balanced_kmeans(of: keys), mean_key and none.
 At the same share threshold(SHARE) loses less; how long a token takes depends on the text then.
-budget(SHARE) gives each layer a number of its own by what it loses alone: better on a small model, worse on SmolLM2.`;
+budget(SHARE) gives each layer its own number: better on a small model, worse on SmolLM2.`;
 
 function chosenOf(written: string): Chosen {
   const [, from, to] = /^(\d+)\.\.(\d+)$/.exec(written) ?? [];
