@@ -192,9 +192,11 @@ async function withoutSamples(
 ): Promise<readonly Conversion[]> {
   const blocks = new Map<number, Conversion>();
   for (const [i, layer] of layers.entries()) {
-    const { alone, graphs } = aloneOf(graph, layer);
-    if (!blocks.has(layer.block)) blocks.set(layer.block, await decided(layer, { inputs: [], fitted: 0, last: randomInput(layer) }, alone));
-    for (const one of graphs()) await compute.release(one);
+    if (!blocks.has(layer.block)) {
+      const { alone, graphs } = aloneOf(graph, layer);
+      blocks.set(layer.block, await decided(layer, { inputs: [], fitted: 0, last: randomInput(layer) }, alone));
+      for (const one of graphs()) await compute.release(one);
+    }
     progress?.(i + 1, layers.length);
   }
   return layers.map(({ block, path }) => ({ ...(blocks.get(block) as Conversion), path }));

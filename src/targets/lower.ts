@@ -207,8 +207,8 @@ function isForeign({ nodes }: Graph): boolean {
   return nodes.every((node) => node.op === constant || (node.op.foreign && Object.values(node.bodies ?? {}).every(isForeign)));
 }
 
-/** The graph with values replaced wherever they stand, in the graphs inside too. */
-function replaceValues(graph: Graph, by: ReadonlyMap<Value, Value>): Graph {
+/** The graph with values replaced wherever they stand but among its inputs, in the graphs inside too. */
+export function replaceValues(graph: Graph, by: ReadonlyMap<Value, Value>): Graph {
   const of = (old: Value): Value => by.get(old) ?? old;
   return {
     ...graph,

@@ -3,7 +3,6 @@
 import { type Diagnostic, diagnose, type Outcome, sink } from '../diagnostics/diagnostic.ts';
 import { add, type Dim, same, show, substitute, symbol, symbolsOf } from '../graph/dim.ts';
 import { type Graph, type Value, value } from '../graph/graph.ts';
-import { replaceOuter } from '../graph/rewrite.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
@@ -18,7 +17,7 @@ import { runPasses } from '../passes/run.ts';
 import { setPicksPass } from '../passes/set-picks.ts';
 import { shareDuplicates } from '../passes/share-duplicates.ts';
 import { simplify } from '../passes/simplify.ts';
-import { lowerGraph } from './lower.ts';
+import { lowerGraph, replaceValues } from './lower.ts';
 import { type Choice, type ChooseOptions, choose, spellWish, type Wish } from './mixture/choose.ts';
 import { choices, lowerSegments } from './mixture/lower.ts';
 import type { Storage } from './store.ts';
@@ -162,18 +161,7 @@ function nameDims(graph: Graph): Graph {
   for (const one of [...graph.inputs, ...graph.outputs.map(({ value: held }) => held)]) {
     if (one.type) swap.set(one, value(one.name, { ...one.type, dims: one.type.dims.map(rename) }));
   }
-  const of = (old: Value): Value => swap.get(old) ?? old;
-  return {
-    ...graph,
-    inputs: graph.inputs.map(of),
-    outputs: graph.outputs.map((output) => ({ ...output, value: of(output.value) })),
-    nodes: graph.nodes.map((node) => ({
-      ...node,
-      inputs: node.inputs.map((one) => one && of(one)),
-      outputs: node.outputs.map(of),
-      ...(node.bodies ? { bodies: Object.fromEntries(Object.entries(node.bodies).map(([name, body]) => [name, replaceOuter(body, of)])) } : {}),
-    })),
-  };
+  return { ...replaceValues(graph, swap), inputs: graph.inputs.map((one) => swap.get(one) ?? one) };
 }
 
 function plainSymbol(dim: Dim): string | undefined {
