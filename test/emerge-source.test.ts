@@ -36,6 +36,20 @@ layer Tower() {
   forward(x: [.., D]) -> [.., D] { return blocks(x) }
 }
 
+layer Three() {
+  ups   = repeat 3 of Map(D, 16)
+  downs = repeat 3 of Map(16, D)
+  forward(x: [.., D]) -> [.., D] {
+    y = x + relu(x @ ups[0].w) @ downs[0].w + relu(x @ ups[1].w) @ downs[1].w
+    return y + relu(y @ ups[2].w) @ downs[2].w
+  }
+}
+
+layer Map(I: int, O: int) {
+  weight w: [I, O]
+  forward(x: [.., I]) -> [.., O] { return x @ w }
+}
+
 model Dense {
 ${parts}
   forward(x: [S, D]) -> y: [S, D] { return ${body} }
@@ -74,6 +88,8 @@ test.each<readonly [string, string, string | Uint8Array, readonly string[]]>([
   ['repeats in repeats', 'towers.moe', source('  towers = repeat 2 of Tower()', 'towers(x)'), ['towers[0].blocks[0..2].ffn', 'towers[1].blocks[0..2].ffn']],
   ['repeats of repeats', 'grid.moe', source('  grid = repeat 2 of repeat 3 of Ffn()', 'grid(x)'), ['grid[0..6]']],
   ['repeats around one layer, and a layer alone', 'loose.moe', source('  towers = repeat 2 of Block()\n  last = Block()', 'last(towers(x))'), ['towers[0..2].ffn', 'last.ffn']],
+  ['several in one layer', 'threes.moe', source('  threes = repeat 2 of Three()', 'threes(x)'), [0, 1].flatMap((i) => ['.y', '.y[2]', ''].map((end) => `threes[${i}]${end}`))],
+  ['maps of the model itself', 'maps.moe', source('  last = Block()\n  up = Map(D, 16)\n  down = Map(16, D)', 'last(x + down(relu(up(x))))'), ['ffn[0]', 'last.ffn']],
   ['an import without names', 'plain.onnx', exported(['/1', '/2', '/3']), ['ffn[0..3]']],
   ['an import with names of the language', 'named.onnx', exported(['a.0.b.0.ffn', 'a.0.b.1.ffn', 'a.1.b.0.ffn']), ['a[0].b[0..2].ffn', 'a[1].b[0].ffn']],
   ['an import whose names begin with a word that is reserved', 'reserved.onnx', exported(['layer.0.ffn', 'layer.1.ffn']), ['ffn[0..2]']],

@@ -1,6 +1,7 @@
 /** A model with its params known → the graph: its `forward` at inputs with the sizes it declares. */
 
 import type { Forward } from '../../grammar/ast.ts';
+import { Bug } from '../diagnostics/bug.ts';
 import { symbol } from '../graph/dim.ts';
 import type { Graph, Output, Value, Weight } from '../graph/graph.ts';
 import { value } from '../graph/graph.ts';
@@ -68,11 +69,20 @@ function inputOf(forward: Forward, index: number, env: ReturnType<typeof forward
   return input;
 }
 
-/** The graph with a source for each weight that it reads. */
-export function finishGraph(name: string, doc: string | undefined, { inputs, outputs, build }: Skeleton, { weights }: Placement, sourceOf: (weight: WeightThing) => Source): Graph {
+/** The graph with the source of each weight that it reads: each of those has a place, and so a source. */
+export function finishGraph(
+  name: string,
+  doc: string | undefined,
+  { inputs, outputs, build }: Skeleton,
+  { weights }: Placement,
+  sources: ReadonlyMap<WeightThing, Source | undefined>,
+): Graph {
   const used = weights.flatMap(({ weight, path }): readonly Weight[] => {
     const held = build.weights.get(weight);
-    return held ? [{ value: held, path, source: sourceOf(weight), storage: 'constant' }] : [];
+    if (!held) return [];
+    const source = sources.get(weight);
+    if (!source) throw new Bug(`the weight ${path} has no source`);
+    return [{ value: held, path, source, storage: 'constant' }];
   });
   return { name, ...(doc === undefined ? {} : { doc }), inputs, outputs, nodes: [...build.nodes], weights: used };
 }

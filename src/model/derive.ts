@@ -10,10 +10,11 @@ import { type Chain, chainOf } from './chain.ts';
 import { type Context, type Env, fault, moduleEnv, quote } from './context.ts';
 import type { Derivation, DerivationTarget, NamedFile } from './derivation.ts';
 import { emergentSettings } from './derive-settings.ts';
+import { foundPlaces } from './found-places.ts';
 import { instantiate } from './instantiate.ts';
 import type { Module } from './program.ts';
 import type { Instance, LayerThing, Thing, WeightThing } from './thing.ts';
-import { walkPath } from './walk-path.ts';
+import { type Target, walkPath } from './walk-path.ts';
 import { walkPlaces } from './walk-places.ts';
 
 /** The derivations the language knows, and whether they can be built. */
@@ -139,17 +140,21 @@ interface Part {
 function partsAt(path: Path, ground: Ground, env: Env): readonly Part[] {
   if (ground.kind === 'onnx') return placesAt(path, ground, env);
   const { targets, missing } = walkPath(path, ground.instance, env, true);
-  if (targets.length === 0 && !missing?.silent)
+  if (targets.length > 0 || missing?.silent) return targets.map(partOf);
+  const places = walkPlaces(path, foundPlaces(env.context, ground.instance), env) ?? [];
+  if (places.length === 0)
     fault(
       env,
       'path-unknown',
       { owner: ground.instance.decl.name.text, path: quote(env.context.program, path.span) },
       { at: missing?.span ?? path.span, fixes: didYouMean(missing?.name ?? '', missing?.known ?? []) },
     );
-  return targets.map(({ path: place, indices, thing }) => {
-    const what = whatElse(thing);
-    return { path: place, indices, ...(what === undefined ? {} : { what }) };
-  });
+  return places;
+}
+
+function partOf({ path, indices, thing }: Target): Part {
+  const what = whatElse(thing);
+  return { path, indices, ...(what === undefined ? {} : { what }) };
 }
 
 function placesAt(path: Path, { file, places }: Extract<Ground, { kind: 'onnx' }>, env: Env): readonly Part[] {

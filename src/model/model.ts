@@ -1,11 +1,9 @@
 /** The two ways to a model: checked with its defaults, or built for a checkpoint. */
 
 import type { ModelDecl } from '../../grammar/ast.ts';
-import { Bug } from '../diagnostics/bug.ts';
 import { syntax } from '../diagnostics/catalog/syntax.ts';
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
-import type { Source } from '../graph/source.ts';
 import { isPlain, numberOf } from './arithmetic.ts';
 import { type Bindings, bindWeights } from './bind.ts';
 import { boundSource, randomSource, unreadTensors } from './bound-source.ts';
@@ -185,7 +183,7 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   if (failed(context)) return done();
   if (tensors) context.diagnostics.push(...unreadTensors(tensors, bindings.read));
   context.diagnostics.push(...unreadKeys(context.config, context.keysRead));
-  const graph = finishGraph(decl.name.text, decl.doc ?? chain.base.decl.doc, made.skeleton, made.placement, (weight) => sourceOf(sources, weight));
+  const graph = finishGraph(decl.name.text, decl.doc ?? chain.base.decl.doc, made.skeleton, made.placement, sources);
   return done({ ...describe(decl, chain), graph, params: paramsOf(context, program), layers: made.placement.root, derivations });
 }
 
@@ -205,13 +203,6 @@ export function filesNamed(program: Program, options: Pick<BuildOptions, 'model'
   const chain = decl && chainOf(context, decl, program.root);
   const weights = chain && weightsNamed(chain);
   return { ...(chain?.base.kind === 'onnx' ? { onnx: chain.base.file } : {}), ...(weights ? { weights } : {}) };
-}
-
-/** Every weight that the graph reads has a place, and so a source. */
-function sourceOf(sources: ReadonlyMap<WeightThing, Source | undefined>, weight: WeightThing): Source {
-  const source = sources.get(weight);
-  if (!source) throw new Bug(`the weight ${weight.name} has no source`);
-  return source;
 }
 
 /** The weights whose rows are looked up by index: a row has the size of its own width, whatever the number of rows. */

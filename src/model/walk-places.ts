@@ -1,4 +1,4 @@
-/** Paths such as `ffn[3..6]` → names of feed-forwards that were found in an ONNX file, `ffn.3` and the like. */
+/** Paths such as `ffn[3..6]` → names of feed-forwards that were found in a graph, `ffn.3` and the like. */
 
 import type { Path } from '../../grammar/ast.ts';
 import { choose, freeNames } from './choose-index.ts';
