@@ -262,6 +262,14 @@ test.each(['causal: true, window: 6', 'causal: true, softcap: 2.0', 'causal: tru
   expect(written).toEqual(tokens.slice(prompt.length));
 });
 
+test('logits that are no numbers are no token', async () => {
+  const session = await sessionOf('loop', parseGraph(text.replace('x = gather(embed, input_ids)', 'e = gather(embed, input_ids)\n  x = rsqrt(e)'), ops));
+  for (const chosen of Object.values(settings)) {
+    const { tokens } = await session.run(feedsOf([prompt, [7]], 3, chosen, draws, []));
+    expect(numbers(tokens as onnxruntime.Tensor)).toEqual(Array<number>(6).fill(-1));
+  }
+});
+
 test('no steps, no tokens', async () => {
   const { tokens } = await run('loop', feedsOf([prompt], 0, greedy, [], []));
   expect((tokens as onnxruntime.Tensor).size).toBe(0);

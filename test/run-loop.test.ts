@@ -137,6 +137,35 @@ it('writes no further once every text is complete', async () => {
   expect(alive()).toBe(0);
 });
 
+it.each([1, 4, 30])('hands on what was written before step %i, whose logits are no numbers, and says so', async (step) => {
+  const { engine: model, alive } = engine(true);
+  const plan = planOf(90);
+  const given: number[] = [];
+  let steps = 0;
+  const broken: Engine = {
+    ...model,
+    async run(...words) {
+      const { read, held } = await model.run(...words);
+      const tokens = [...numbersOf(read['tokens'] ?? integers([0, 3], []))];
+      const from = steps * prompts.length;
+      steps += tokens.length / prompts.length;
+      return {
+        read: {
+          tokens: integers(
+            [tokens.length / prompts.length, prompts.length],
+            tokens.map((token, i) => (from + i >= step * prompts.length ? -1 : token)),
+          ),
+        },
+        held,
+      };
+    },
+  };
+  const outcome = await decode(broken, 'loop', plan, { emit: (tokens) => void given.push(...tokens), finished: () => false });
+  expect(outcome).toMatchObject({ ok: false, diagnostics: [{ code: 'logits-not-finite', message: `the model gave no number as a logit after ${5 + step} tokens` }] });
+  expect(given).toEqual(Array.from({ length: step }, (_, i) => prompts.map((prompt) => continued(prompt, plan)[i])).flat());
+  expect(alive()).toBe(0);
+});
+
 it('refuses a model that takes what no prompt gives', async () => {
   const { engine: model } = engine(true);
   const outcome = await decode({ ...model, inputs: [...model.inputs, port('pixels', [3])] }, 'loop', planOf(4), { emit: () => {}, finished: () => false });

@@ -23,7 +23,7 @@ const stepInputs: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 
  * In: `input_ids` i64 [B, S], `attention_mask` i64 [B, P + S] (0 for padding on the left), `max_new_tokens` i64 [], `temperature`, `top_p`, `min_p`,
  * `repetition_penalty` f32 [], `top_k` i64 [], `stop_tokens` i64 [n], `pad_token` i64 [], `uniforms` f32 [steps, B];
  * to resume also `past_key_values.N.key|value`, `seen` i64 [B, P] (the tokens of the past) and `finished` bool [B].
- * Out: `tokens` i64 [steps, B], `pad_token` once a row has had a stop token; `finished` bool [B] (`now_finished` to resume); to resume also `present.N.key|value`.
+ * Out: `tokens` i64 [steps, B], `pad_token` once a row has had a stop token, -1 where logits are no numbers; `finished` bool [B] (`now_finished` to resume); to resume also `present.N.key|value`.
  * Other inputs of the step stay inputs and are the same in every step.
  */
 export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): Graph {

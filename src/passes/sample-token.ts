@@ -17,7 +17,7 @@ export interface SamplerSettings {
   readonly penalty: Value;
 }
 
-/** One token per row, i64 [B], of logits f32 [B, V]. `seen` is 1 for tokens a row has had, f32 [B, V]; `uniform` f32 [B] is the only randomness. */
+/** One token per row, i64 [B], of logits f32 [B, V]; -1 where what is picked has no number. `seen` is 1 for tokens a row has had, f32 [B, V]; `uniform` f32 [B] is the only randomness. */
 export function sampleToken(emit: Emitter, logits: Value, seen: Value, uniform: Value, settings: SamplerSettings): Value {
   const row = typeOf('f32', ['batch_size', 'vocabulary']);
   const scores = emit.choose(
@@ -26,12 +26,15 @@ export function sampleToken(emit: Emitter, logits: Value, seen: Value, uniform: 
     (e) => penalise(e, logits, seen, settings.penalty),
     row,
   );
-  return emit.choose(
+  const picked = emit.choose(
     emit('Greater', [settings.temperature, emit.float(0)]),
     (e) => draw(e, scores, uniform, settings),
     (e) => e('ArgMax', [scores], { axis: 1, keepdims: 0 }),
     typeOf('i64', ['batch_size']),
   );
+  const score = emit('GatherElements', [logits, emit('Unsqueeze', [picked, emit.ints(1)])], { axis: 1 });
+  const finite = emit('Less', [emit('Abs', [emit('Squeeze', [score, emit.ints(1)])]), emit.float(Number.POSITIVE_INFINITY)]);
+  return emit('Where', [finite, picked, emit.int(-1)], {}, typeOf('i64', ['batch_size']));
 }
 
 /** Keskar et al. 2019: positive logits of seen tokens divided by the penalty, negative ones multiplied. */

@@ -1,9 +1,10 @@
 /** Decodes with the loop inside the graph: each run of the model writes a chunk of tokens, sampling included, and the next one takes up its keys and values. */
 
-import type { Control } from './decode.ts';
+import { diagnose } from '../diagnostics/diagnostic.ts';
+import type { Control, Decoded } from './decode.ts';
 import { activeFeed, asPast, emptyPast, leftPadded, presentNames } from './decode-step.ts';
 import type { Engine, Held } from './engine.ts';
-import type { DecodePlan, Timing } from './protocol.ts';
+import type { DecodePlan } from './protocol.ts';
 import { integers, numbersOf, type Tensor, tensorOf } from './tensor.ts';
 
 /** Tokens of a chunk at most; past that, longer chunks are no faster. */
@@ -24,7 +25,7 @@ interface State {
 }
 
 /** Writes a plan in chunks; in one where the graph cannot take up a cache. */
-export async function decodeByLoop(engine: Engine, plan: DecodePlan, control: Control): Promise<Timing> {
+export async function decodeByLoop(engine: Engine, plan: DecodePlan, control: Control): Promise<Decoded> {
   const chunked = engine.inputs.some(({ name }) => name === 'finished');
   const { ids, width } = leftPadded(plan.rows, plan.pad);
   let state: State = {
@@ -40,7 +41,9 @@ export async function decodeByLoop(engine: Engine, plan: DecodePlan, control: Co
   try {
     for (;;) {
       const began = performance.now();
-      const { steps, next } = await runChunk(engine, plan, state, done, Math.min(chunk, plan.maxTokens - done), control);
+      const { steps, next, lost } = await runChunk(engine, plan, state, done, Math.min(chunk, plan.maxTokens - done), control);
+      state = next;
+      if (lost) return { ok: false, diagnostics: [diagnose('logits-not-finite', { count: (plan.rows[0]?.length ?? 0) + done + steps })] };
       if (done === 0) first = performance.now();
       const pace = (performance.now() - began) / Math.max(1, steps);
       chunk = done === 0 ? secondChunk : Math.min(longestChunk, Math.max(1, Math.floor(patience / pace)));
@@ -51,15 +54,25 @@ export async function decodeByLoop(engine: Engine, plan: DecodePlan, control: Co
   } finally {
     release(state.cache);
   }
-  return { prefillMs: first - from, decodeMs: performance.now() - first, steps: done - 1 };
+  return { ok: true, timing: { prefillMs: first - from, decodeMs: performance.now() - first, steps: done - 1 } };
 }
 
-async function runChunk(engine: Engine, plan: DecodePlan, state: State, done: number, limit: number, control: Control): Promise<{ readonly steps: number; readonly next: State }> {
+/** The steps of a chunk, and what the next one takes up; with `lost`, the step after them found no number among the logits of some row. */
+interface Chunk {
+  readonly steps: number;
+  readonly next: State;
+  readonly lost: boolean;
+}
+
+async function runChunk(engine: Engine, plan: DecodePlan, state: State, done: number, limit: number, control: Control): Promise<Chunk> {
   const { read, held } = await engine.run(feedsOf(engine, plan, state, done, limit), ['tokens'], presentNames(engine.inputs));
   release(state.cache);
   const rows = plan.rows.length;
-  const written = read['tokens'] ? [...numbersOf(read['tokens'])] : [];
-  const steps = written.length / rows;
+  const tokens = read['tokens'] ? [...numbersOf(read['tokens'])] : [];
+  const bad = tokens.findIndex((token) => token < 0);
+  const lost = bad >= 0;
+  const steps = Math.floor((lost ? bad : tokens.length) / rows);
+  const written = tokens.slice(0, steps * rows);
   const finished = [...state.finished];
   control.emit(
     written.map((token, i) => {
@@ -70,8 +83,8 @@ async function runChunk(engine: Engine, plan: DecodePlan, state: State, done: nu
     }),
   );
   const column = (row: number): readonly number[] => Array.from({ length: steps }, (_, step) => written[step * rows + row] ?? plan.pad);
-  const past = state.past.map((tokens, row) => [...tokens, ...(state.ids[row] ?? []), ...column(row).slice(0, -1)]);
-  return { steps, next: { ids: plan.rows.map((_, row) => column(row).slice(-1)), past, cache: asPast(held), finished } };
+  const past = state.past.map((before, row) => [...before, ...(state.ids[row] ?? []), ...column(row).slice(0, -1)]);
+  return { steps, lost, next: { ids: plan.rows.map((_, row) => column(row).slice(-1)), past, cache: asPast(held), finished } };
 }
 
 function feedsOf({ inputs }: Engine, plan: DecodePlan, { ids, past, cache, finished }: State, done: number, limit: number): Readonly<Record<string, Tensor | Held>> {

@@ -38,7 +38,7 @@ export async function decode(engine: Engine, form: Form, plan: DecodePlan, contr
   const lengths = new Set(plan.rows.map((row) => row.length));
   const maskable = form === 'whole' || engine.inputs.some(({ name }) => name === 'attention_mask');
   if (lengths.size > 1 && !maskable) return rowByRow(engine, form, plan, control, stats);
-  if (form === 'loop') return { ok: true, timing: await decodeByLoop(engine, plan, control) };
+  if (form === 'loop') return decodeByLoop(engine, plan, control);
   const done = await decodeOnHost((form === 'step' ? stepper : rerunner)(engine, plan, stats), plan, control);
   const routing = stats.all();
   return done.ok && routing.length > 0 ? { ok: true, timing: { ...done.timing, routing } } : done;
