@@ -185,6 +185,7 @@ writeFileSync(join(scratch, 'binary.txt'), readFileSync(join(scratch, 'llama/mod
 writeFileSync(join(scratch, 'beyond.json'), '[{"input_ids": [[1, 9999]]}]');
 writeFileSync(join(scratch, 'below.json'), '[{"input_ids": [[1, -1]]}]');
 writeFileSync(join(scratch, 'beyond-bert.json'), '[{"input_ids": [[1, 40]], "token_type_ids": [[0, 0]], "attention_mask": [[1, 1]]}]');
+writeFileSync(join(scratch, 'beyond-segments.json'), '[{"input_ids": [[1, 3]], "token_type_ids": [[0, 9]], "attention_mask": [[1, 1]]}]');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const small = ['V=40', 'D=16', 'H=32', 'L=2', 'N=2'].flatMap((one) => ['--set', one]);
 
@@ -266,6 +267,22 @@ describe('refused, with nothing left behind', () => {
       errors('token-out-of-range', 'token 40 does not exist: the vocabulary has 40'),
     ],
     [
+      'a segment that the model does not have',
+      [
+        join(root, 'models/bert.moe'),
+        '--model',
+        'BertClassifier',
+        '--set',
+        'kinds=["BertForSequenceClassification"]',
+        ...small,
+        '--experts',
+        '4',
+        '--calibrate',
+        'beyond-segments.json',
+      ],
+      /error\[model-does-not-run\]: onnxruntime could not run the model: Gather `\S+`: indices element out of data bounds, idx=9 must be within the inclusive range \[-2,1\]\n/,
+    ],
+    [
       'some of the places of a block',
       [join(root, 'models/albert.moe'), ...small, '--experts', '4', '--layers', '0'],
       errors(
@@ -300,8 +317,8 @@ describe('refused, with nothing left behind', () => {
     expect([code, out]).toEqual([1, '']);
     if (typeof said === 'string') expect(err.slice(err.indexOf('error['))).toBe(said);
     else expect(err).toMatch(said);
-    // Only what is seen once a layer is an expert is not foreseen.
-    if (!err.includes('identity-broken')) expect(await call('emerge', ...words, '-o', 'nothing', '--dry-run')).toEqual({ code, out, err });
+    // Only what is seen once the model runs is not foreseen.
+    if (!/identity-broken|model-does-not-run/.test(err)) expect(await call('emerge', ...words, '-o', 'nothing', '--dry-run')).toEqual({ code, out, err });
     expect(readdirSync(scratch)).toEqual(before);
   });
 

@@ -2,6 +2,7 @@
 
 import type { Worker } from 'node:worker_threads';
 import { Bug } from '../diagnostics/bug.ts';
+import type { Diagnostic } from '../diagnostics/diagnostic.ts';
 import { graphBuilder } from '../graph/builder.ts';
 import type { Compute, Matrix, Numbers } from '../graph/compute.ts';
 import { symbol } from '../graph/dim.ts';
@@ -26,6 +27,17 @@ export interface SessionCompute extends Compute {
   close(): Promise<void>;
 }
 
+/** A graph that stopped on its inputs: a fault of the pass that made it, unless the inputs are somebody's and the model itself cannot take them. */
+export class Stopped extends Bug {
+  /** What onnxruntime said. */
+  readonly diagnostics: readonly Diagnostic[];
+
+  constructor(name: string, diagnostics: readonly Diagnostic[]) {
+    super(`${name} does not run`, diagnostics.map(({ message }) => message).join('\n'));
+    this.diagnostics = diagnostics;
+  }
+}
+
 /** Runs graphs in sessions that stay open until it is closed. What a graph cannot do is a `Bug` of the pass that made it. */
 export function sessionCompute({ toModel, dataFolder = '.', ...options }: ComputeOptions): SessionCompute {
   const sessions = new Map<Graph, Promise<Session>>();
@@ -41,7 +53,7 @@ export function sessionCompute({ toModel, dataFolder = '.', ...options }: Comput
     const known = sessions.get(graph) ?? open(graph);
     sessions.set(graph, known);
     const results = await (await known).run(feeds);
-    if (!results.ok) throw new Bug(`${graph.name} does not run`, results.diagnostics.map(({ message }) => message).join('\n'));
+    if (!results.ok) throw new Stopped(graph.name, results.diagnostics);
     return results.value;
   };
   const run: SessionCompute['run'] = async (graph, feeds) => {

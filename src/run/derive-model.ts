@@ -12,7 +12,7 @@ import type { Checkpoint } from '../weights/checkpoint.ts';
 import { digestOf, readArtefact, type StoredConversion } from './artefact.ts';
 import { brokenIdentity, chooseLayers, convert, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
-import { graphCompute } from './graph-compute.ts';
+import { withCompute } from './graph-compute.ts';
 import { readSamples } from './samples.ts';
 
 /** How derivations are carried out. */
@@ -101,8 +101,7 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
   if (diagnostics.length > 0) return { ok: false, diagnostics };
   const samples = settings.text === undefined ? undefined : readSamples(found, { name: settings.text, file: fileOf(settings.text, derivation, options) }, settings.tokens);
   if (samples && !samples.ok) return samples;
-  const compute = graphCompute(found, options.threads === undefined ? {} : { threads: options.threads });
-  try {
+  return withCompute<readonly Replacement[]>(found, options.threads === undefined ? {} : { threads: options.threads }, samples?.value ?? [], async (compute) => {
     const { replacements, identities } = await convert({
       graph: found.model.graph,
       checkpoint: found.checkpoint,
@@ -114,7 +113,5 @@ async function computed(found: Found, { all, layers, settings, derivation }: Ask
     });
     const broken = brokenIdentity(identities, layers);
     return broken.length > 0 ? { ok: false, diagnostics: broken } : { ok: true, value: replacements, diagnostics: [] };
-  } finally {
-    await compute.close();
-  }
+  });
 }

@@ -10,7 +10,7 @@ import { digestOf, type StoredConversion } from './artefact.ts';
 import { type Line, type Metric, measureLines, variants } from './bargain.ts';
 import { brokenIdentity, type Chosen, chooseLayers, convert, type Identity, objections } from './convert.ts';
 import type { Found } from './find-model.ts';
-import { graphCompute } from './graph-compute.ts';
+import { withCompute } from './graph-compute.ts';
 import type { Measured } from './measured.ts';
 
 /** What is to be done. */
@@ -75,8 +75,7 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
   options.begin?.(layers);
   const { graph } = found.model;
   const session = threads === undefined ? {} : { threads };
-  const compute = graphCompute(found, session);
-  try {
+  return withCompute(found, session, samples ?? [], async (compute) => {
     const converted = await convert({
       graph,
       checkpoint: found.checkpoint,
@@ -100,7 +99,5 @@ export async function emerge(found: Found, options: EmergeOptions): Promise<Outc
     const stored = replacements.map(({ feedForward, conversion }) => ({ conversion, digest: digestOf(feedForward, found.checkpoint) }));
     const model = { ...found.model, graph: replaceFeedForwards(graph, replacements) };
     return { ok: true, value: { found: { ...found, model }, replacements, stored, judged, identities, lines: lines?.value ?? [] }, diagnostics: [] };
-  } finally {
-    await compute.close();
-  }
+  });
 }

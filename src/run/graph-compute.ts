@@ -2,11 +2,13 @@
 
 import { dirname } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
+import type { Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exportModel } from '../onnx/export.ts';
+import type { Sample } from '../passes/emergent/calibrate.ts';
 import { ort } from '../targets/ort.ts';
 import { lowerModel } from '../targets/pipeline.ts';
-import { type SessionCompute, sessionCompute } from './compute.ts';
+import { type SessionCompute, Stopped, sessionCompute } from './compute.ts';
 import type { Found } from './find-model.ts';
 import { inOneFolder, placeWeights, planWeights } from './place-weights.ts';
 import type { SessionOptions } from './session.ts';
@@ -15,6 +17,38 @@ import type { SessionOptions } from './session.ts';
 export function graphCompute(found: PartOf, options: SessionOptions = {}): SessionCompute {
   const file = [...(found.checkpoint?.tensors.values() ?? [])][0]?.file;
   return sessionCompute({ toModel: (graph) => modelOf(graph, found), ...(file === undefined ? {} : { dataFolder: dirname(file) }), ...options });
+}
+
+/**
+ * Hands `work` a `Compute` for parts of a model and frees it after. Where a part stops, and the whole model stops on one of the samples
+ * too, then these are wrong and the outcome says so.
+ */
+export async function withCompute<T>(
+  found: Found,
+  options: SessionOptions,
+  samples: readonly Sample[],
+  work: (compute: SessionCompute) => Promise<Outcome<T>>,
+): Promise<Outcome<T>> {
+  const compute = graphCompute(found, options);
+  try {
+    return await work(compute);
+  } catch (error) {
+    const stopped = error instanceof Stopped && (await firstStop(found.model.graph, samples, compute));
+    if (stopped) return { ok: false, diagnostics: stopped.diagnostics };
+    throw error;
+  } finally {
+    await compute.close();
+  }
+}
+
+async function firstStop(graph: Graph, samples: readonly Sample[], compute: SessionCompute): Promise<Stopped | undefined> {
+  try {
+    for (const { feeds } of samples) await compute.run(graph, feeds);
+    return undefined;
+  } catch (error) {
+    if (error instanceof Stopped) return error;
+    throw error;
+  }
 }
 
 /** What parts of a model have from the whole. */

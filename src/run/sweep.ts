@@ -16,7 +16,7 @@ import { activeParameters, type Line, measureLines } from './bargain.ts';
 import { fittedOn, objections } from './convert.ts';
 import { type EmergeOptions, layersOf, type Planned } from './emerge.ts';
 import type { Found } from './find-model.ts';
-import { graphCompute } from './graph-compute.ts';
+import { withCompute } from './graph-compute.ts';
 
 /** One way to convert a model, and what is to be expected of it. */
 export interface SweepRow {
@@ -61,8 +61,7 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
   const planned = planSweep(found, options);
   if (!planned.ok) return planned;
   const { layers } = planned.value;
-  const compute = graphCompute(found, sessionOf(options));
-  try {
+  return withCompute(found, sessionOf(options), options.samples ?? [], async (compute) => {
     const cells = await decideCells(found, layers, options, compute);
     const lines = await measureCells(found, cells, options);
     if (!lines.ok) return lines;
@@ -72,9 +71,7 @@ export async function sweep(found: Found, options: SweepOptions): Promise<Outcom
       return { ...rowOf(found.model.graph, cell, options.grid[i] as Cell, options.target), ...(line ? { value: line.value, cached: line.cached } : {}) };
     });
     return { ok: true, value: { ...(dense ? { dense: dense.value } : {}), rows }, diagnostics: [] };
-  } finally {
-    await compute.close();
-  }
+  });
 }
 
 /** What would be converted in every cell; where cells cannot be tried, the first objection, and what it is in other cells. */
