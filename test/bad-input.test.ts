@@ -251,6 +251,33 @@ describe('where a compile writes', () => {
 
   test('options that do not go together are a wrong call', async () => {
     for (const more of [['--link'], ['-o', at]]) await refused(['compile', 'llama', '--in-place', ...more], 2, "error: option '--in-place' cannot be used with option '");
+    for (const more of [['-o', at], ['--report', 'page.html'], ['--speed', 'none'], ['--generate']])
+      await refused(['emerge', 'llama', '--sweep', ...more], 2, "error: option '--sweep [GRID]' cannot be used with option '");
+    for (const more of [
+      ['--prompt', 'a'],
+      ['--temperature', '1'],
+      ['--max-tokens', '4'],
+    ])
+      await refused(['run', 'bert', '--inputs', 'inputs.json', ...more], 2, "error: option '--inputs <FILE>' cannot be used with option '");
+  });
+
+  test('options that say nothing of a model are a wrong call', async () => {
+    expect(await moec(['compile', 'llama', '-o', at], { cwd: scratch })).toMatchObject({ code: 0 });
+    for (const more of [
+      ['--weights', 'llama'],
+      ['--set', 'D=4'],
+      ['--lowering', 'fused'],
+      ['--dump-after', 'lower'],
+    ])
+      await refused(['run', at, '--prompt', 'a', ...more], 2, `error: option '${more[0]}' says nothing of what is compiled already\n`);
+    for (const words of [
+      ['eval', at, '--text', '-'],
+      ['bench', at, at],
+      ['verify', at, at],
+    ])
+      await refused([...words, '--model', 'Llama'], 2, "error: option '--model' says nothing of what is compiled already\n");
+    for (const words of [['compile'], ['emerge', '--dry-run']])
+      await refused([...words, `${at}/model.onnx`, '--set', 'D=4'], 2, "error: option '--set' says nothing of a model of ONNX\n");
   });
 
   test('rows to verify on are no longer than what the model looks at', async () => {

@@ -9,7 +9,7 @@ import type { Executable } from '../run/executable.ts';
 import { type Contest, contenderOf, runRounds } from './bench-process.ts';
 import { type Cli, mostTokens, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions, seedOption } from './finding.ts';
+import { addFindingOptions, recognise, refuseIdle, seedOption } from './finding.ts';
 import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
@@ -69,6 +69,10 @@ interface Entry extends Contest {
 }
 
 async function act(terminal: Terminal, paths: readonly string[], options: BenchOptions): Promise<ExitCode> {
+  refuseIdle(
+    paths.map((path) => recognise(terminal, path)),
+    options,
+  );
   const { temporaryFolder } = await import('../run/temporary.ts');
   const folder = temporaryFolder();
   const releases: (() => void)[] = [];

@@ -8,7 +8,19 @@ import type { CompilePlan, Placing, WrittenFile } from '../run/compile.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
 import type { Cli } from './command.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, dumper, type FindingOptions, findOrRefuse, loweringOf, loweringOption, nameOfTarget, recognise, seedOption, targetOption } from './finding.ts';
+import {
+  addFindingOptions,
+  dumper,
+  type FindingOptions,
+  findOrRefuse,
+  loweringOf,
+  loweringOption,
+  nameOfTarget,
+  recognise,
+  refuseIdle,
+  seedOption,
+  targetOption,
+} from './finding.ts';
 import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources, table } from './print.ts';
 import { bytes, progress } from './progress.ts';
@@ -62,6 +74,7 @@ export function compile(cli: Cli): void {
 async function act(terminal: Terminal, path: string, options: CompileOptions): Promise<ExitCode> {
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already' }));
+  refuseIdle([target], options);
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   const inPlace = options.inPlace ? found.folder : undefined;
   if ((options.inPlace || options.link) && (found.folder === undefined || found.imported))

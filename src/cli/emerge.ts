@@ -12,7 +12,7 @@ import { sampling, usualTokens } from './emerge-samples.ts';
 import { speedLevels } from './emerge-speed.ts';
 import { cellsOf, type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, findOrRefuse, recognise, seedOption, targetOption } from './finding.ts';
+import { addFindingOptions, findOrRefuse, recognise, refuseIdle, seedOption, targetOption } from './finding.ts';
 import { printNext } from './print.ts';
 import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -63,7 +63,7 @@ function options(command: Command): Command {
       new Option('--sweep [GRID]', `try several numbers of experts and shares of them, and write nothing (default: ${usualGrid})`)
         .preset(usualGrid)
         .argParser(gridOf)
-        .conflicts(['top', 'budget', 'pick', 'experts']),
+        .conflicts(['top', 'budget', 'pick', 'experts', 'out', 'report', 'speed', 'generate']),
     )
     .option('--dry-run', 'say which feed-forwards would be converted')
     .option('--json', 'print the result as JSON')
@@ -94,6 +94,7 @@ function evaluateOf(written: string): number | 'full' | 'none' {
 async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<ExitCode> {
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already; convert what it was compiled from' }));
+  refuseIdle([target], call);
   const asked = call.sweep ?? (await settingsOf(call));
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, call);
   const { raisedModel } = await import('../run/find-onnx.ts');

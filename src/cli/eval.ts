@@ -8,7 +8,7 @@ import type { Session } from '../run/session.ts';
 import type { TokenRow } from '../run/task-rows.ts';
 import { type Cli, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
-import { addFindingOptions, seedOption } from './finding.ts';
+import { addFindingOptions, recognise, refuseIdle, seedOption } from './finding.ts';
 import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
 import { progress } from './progress.ts';
@@ -66,6 +66,7 @@ function options(command: Command): Command {
 }
 
 async function act(terminal: Terminal, path: string, given: EvalOptions): Promise<ExitCode> {
+  refuseIdle([recognise(terminal, path)], given);
   const text = given.text === '-' ? await terminal.input() : textOrRefuse(terminal, given.text);
   const ready = await readyOrRefuse(terminal, path, given, 'whole');
   try {

@@ -77,6 +77,21 @@ export function recognise(terminal: Terminal, path: string): Target {
   throw new Refusal(target);
 }
 
+/** Options of models that are written down, and of those that are lowered here. */
+const [ofSources, ofLowering] = [
+  ['weights', 'model', 'set'],
+  ['lowering', 'dumpAfter'],
+] as const;
+
+/** Refuses an option that would say nothing of any of these targets. */
+export function refuseIdle(targets: readonly Target[], options: Readonly<Partial<Record<(typeof ofSources)[number] | (typeof ofLowering)[number], unknown>>>): void {
+  const isOnly = (...kinds: readonly Target['kind'][]): boolean => targets.every(({ kind }) => kinds.includes(kind));
+  const idle = [...(isOnly('compiled', 'onnx') ? ofSources : []), ...(isOnly('compiled') ? ofLowering : [])].find((name) => options[name] !== undefined);
+  if (idle === undefined) return;
+  const option = `--${idle.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new WrongCall(`error: option '${option}' says nothing of ${isOnly('compiled') ? 'what is compiled already' : 'a model of ONNX'}`);
+}
+
 /** A name for what is made of a target: `llama` of `models/llama.moe`. */
 export function nameOfTarget(target: Target): string {
   return 'file' in target ? basename(target.file).replace(/\.(moe|onnx)$/, '') : basename(target.folder);

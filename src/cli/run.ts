@@ -1,12 +1,13 @@
 /** `moec run`: continues prompts, or computes the results of inputs from a file. */
 
 import { resolve } from 'node:path';
+import { Option } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { JsonObject } from '../run/json.ts';
 import type { Session } from '../run/session.ts';
 import { between, type Cli, mostTokens, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions } from './finding.ts';
+import { addFindingOptions, recognise, refuseIdle } from './finding.ts';
 import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics } from './print.ts';
 import { readTexts, type TextOptions, writeTexts } from './run-text.ts';
@@ -18,6 +19,9 @@ interface RunOptions extends Omit<ReadyOptions, 'seed'>, TextOptions {
   readonly threads?: number;
   readonly cache: boolean;
 }
+
+/** What says how a text is continued. */
+const ofTexts = ['prompt', 'chat', 'system', 'maxTokens', 'stop', 'temperature', 'topK', 'topP', 'minP', 'repeatPenalty'];
 
 /** Adds the command. */
 export function run(cli: Cli): void {
@@ -41,7 +45,7 @@ export function run(cli: Cli): void {
     .option('--min-p <P>', 'draw from those at least P times as probable as the first', between(0, 1))
     .option('--repeat-penalty <R>', 'make tokens that have been there less probable; 1 does nothing', upTo(Infinity))
     .option('--seed <N>', 'draw the same text again (default: 0)', whole(0))
-    .option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead')
+    .addOption(new Option('--inputs <FILE>', 'compute the results of named lists in a JSON file instead').conflicts(ofTexts))
     .option('--full', 'print every number of large results')
     .option('--stats', 'say at the end how the mixtures routed')
     .option('--no-cache', 'run the model as it is, without a cache of keys and values')
@@ -52,6 +56,7 @@ export function run(cli: Cli): void {
 }
 
 async function act(terminal: Terminal, path: string, options: RunOptions): Promise<ExitCode> {
+  refuseIdle([recognise(terminal, path)], options);
   const form = !options.cache || options.inputs !== undefined ? 'whole' : undefined;
   const { decodes } = await import('../targets/pipeline.ts');
   const ready = await readyOrRefuse(terminal, path, options, form, ({ model }) =>

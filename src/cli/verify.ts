@@ -8,7 +8,7 @@ import type { Session } from '../run/session.ts';
 import type { Side, Verdict } from '../run/verify.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
-import { addFindingOptions, findOrRefuse, recognise, seedOption } from './finding.ts';
+import { addFindingOptions, findOrRefuse, recognise, refuseIdle, seedOption } from './finding.ts';
 import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import { checkpointOf } from './target.ts';
@@ -62,6 +62,10 @@ export function verify(cli: Cli): void {
 async function act(terminal: Terminal, a: string, b: string | undefined, options: VerifyOptions): Promise<ExitCode> {
   if (options.inputs !== undefined && options.prompt !== undefined) throw new WrongCall('--inputs and --prompt both say what to compare on: give one');
   if (b === undefined && options.active !== undefined) throw new WrongCall('--active compares two models: the definition picks as many experts as the author wrote');
+  refuseIdle(
+    [a, ...(b === undefined ? [] : [b])].map((path) => checkpointOf(recognise(terminal, path))),
+    options,
+  );
   const ask = (said: readonly Diagnostic[]): Asked => ({ a, b, options, said });
   if (b !== undefined && !options.reference)
     return withModel(terminal, a, options, (first, said) => withModel(terminal, b, options, (second, more) => compared(terminal, ask([...said, ...more]), first, second)));
