@@ -174,13 +174,13 @@ function sayPlan({ terminal, out, diagnostics, sources, options }: Report, files
   return exit.done;
 }
 
-function sayWritten({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[], { graphs: [main] }: CompilePlan): ExitCode {
+function sayWritten({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[], { form }: CompilePlan): ExitCode {
   if (options.json) printDiagnostics(terminal, diagnostics, { json: true, sources, more: { out, files } });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
     terminal.out(`${out}\n${tableOf(files)}`);
   }
-  const writes = main?.form === 'step' || options.generate;
+  const writes = form === 'step' || options.generate;
   printNext(terminal, `moec run ${quoted(out)} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, options);
   return exit.done;
 }

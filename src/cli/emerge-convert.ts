@@ -8,7 +8,6 @@ import type { Report } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { Emerged, EmergeOptions } from '../run/emerge.ts';
 import type { Origin } from '../run/emergent-source.ts';
-import type { Found } from '../run/find-model.ts';
 import type { Estimate } from '../targets/mixture/forecast.ts';
 import type { Emerging } from './emerge-call.ts';
 import { type Bargain, reportOf, sayBargain } from './emerge-output.ts';
@@ -18,7 +17,7 @@ import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { loweringOf, nameOfTarget } from './finding.ts';
 import { packageFolder, version } from './package.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
-import { progress } from './progress.ts';
+import { progress, progressInTurn } from './progress.ts';
 import { nameOf } from './read.ts';
 import { refusePage, refuseToReplace, stageFolder, writeWhole } from './staging.ts';
 import type { Terminal } from './terminal.ts';
@@ -38,7 +37,8 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
   const shown = nameOf(terminal.cwd, out);
   await sayBargain(terminal, { report, json: call.json ?? false, out: shown, files, diagnostics: [...notFaster(expected, call.target), ...late], sources });
   if (call.report !== undefined) await writeReport(terminal, report, call.report);
-  printNext(terminal, `moec run ${quoted(shown)} ${(await writes(found)) ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
+  const { continues } = await import('../run/continues.ts');
+  printNext(terminal, `moec run ${quoted(shown)} ${continues(found) ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
   return exit.done;
 }
 
@@ -51,12 +51,6 @@ export async function placeFor(terminal: Terminal, { target, call }: Emerging): 
   // The folder of a page may be one that is made for the model.
   if (page !== undefined && (existsSync(dirname(page)) || !`${out}${sep}`.startsWith(`${dirname(page)}${sep}`))) refusePage(page, call.report ?? '');
   return out;
-}
-
-/** Whether the compiled model continues texts. */
-async function writes({ imported, model }: Found): Promise<boolean> {
-  const { decodes } = await import('../targets/pipeline.ts');
-  return !imported && decodes(model.graph);
 }
 
 /** Warnings where the cost model expects nothing of a conversion. */
@@ -80,7 +74,7 @@ async function converted(terminal: Terminal, { found, call, sources }: Emerging,
   const { forecast } = await import('../targets/mixture/forecast.ts');
   const target = await loweringOf(call.target);
   let expected: readonly Estimate[] = [];
-  const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
+  const bar = progressInTurn(terminal, call);
   const options: EmergeOptions = {
     ...given,
     chosen: call.layers ?? { kind: 'all' },
@@ -91,9 +85,9 @@ async function converted(terminal: Terminal, { found, call, sources }: Emerging,
       expected = forecast(found.model.graph, layers, given.settings, { target, steps: true, written: true });
       printDiagnostics(terminal, call.json ? [] : notFaster(expected, call.target));
     },
-    progress: (part, done, total) => bars[part].at(done, total),
+    progress: bar.at,
   };
-  const outcome = await emerge(found, options).finally(() => Object.values(bars).forEach((bar) => bar.end()));
+  const outcome = await emerge(found, options).finally(bar.end);
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
   return { emerged: outcome.value, expected };
 }

@@ -52,7 +52,7 @@ async function whyScarce(found: Found, { calibrate: file = '', tokens, heldOut }
 
 async function inputsAndMetric(terminal: Terminal, found: Found, given: SamplingOptions): Promise<Sampling> {
   const { calibrate, heldOut, evaluate } = given;
-  const { decodes } = await import('../targets/pipeline.ts');
+  const { continues } = await import('../run/continues.ts');
   const measures = evaluate !== 'none';
   const own = measures && heldOut !== undefined ? { metric: await metricOn(terminal, found, heldOut, given) } : {};
   if (calibrate === undefined) return { samples: undefined, ...own };
@@ -63,7 +63,7 @@ async function inputsAndMetric(terminal: Terminal, found: Found, given: Sampling
   const ids = must(tokensOf(found, must(readText(file)), wanted));
   const cut = heldOut === undefined ? Math.min(given.tokens, Math.floor(ids.length / 2)) : given.tokens;
   const samples = must(samplesOfTokens(found.model.graph, ids.slice(0, cut), calibrate, windowOf(found)));
-  if (heldOut !== undefined || !measures || !decodes(found.model.graph)) return { samples, ...own };
+  if (heldOut !== undefined || !measures || !continues(found)) return { samples, ...own };
   const rest = ids.slice(cut, evaluate === 'full' ? undefined : cut + evaluate + 1);
   if (rest.length < 2) return { samples };
   const { perplexityOn } = await import('../run/bargain.ts');
@@ -74,10 +74,10 @@ async function inputsAndMetric(terminal: Terminal, found: Found, given: Sampling
 async function metricOn(terminal: Terminal, found: Found, name: string, { evaluate, maskToken }: SamplingOptions): Promise<Metric> {
   const { accuracyOn, perplexityOn } = await import('../run/bargain.ts');
   const { tokensOf, windowOf } = await import('../run/samples.ts');
-  const { decodes } = await import('../targets/pipeline.ts');
+  const { continues } = await import('../run/continues.ts');
   const text = textOrRefuse(terminal, name);
   const most = evaluate === 'full' || evaluate === 'none' ? undefined : evaluate;
-  if (!decodes(found.model.graph)) {
+  if (!continues(found)) {
     const task = await taskOf(found, text, name, maskToken, most);
     const answers = task.kind === 'masked' ? task.texts.reduce((sum, { masked }) => sum + masked.length, 0) : task.texts.length;
     return accuracyOn(task, `${answers} ${task.kind === 'masked' ? 'masked tokens' : 'texts'} of ${name}`);

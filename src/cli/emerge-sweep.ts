@@ -11,7 +11,7 @@ import { type ExitCode, exit, Refusal } from './exit.ts';
 import { loweringOf } from './finding.ts';
 import { version } from './package.ts';
 import { printDiagnostics, quoted, table } from './print.ts';
-import { progress } from './progress.ts';
+import { progressInTurn } from './progress.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Which conversions are tried: each number of experts with each share of the neurons that run. */
@@ -67,7 +67,7 @@ export async function cellsOf(call: EmergeCall, { experts, shares }: Grid): Prom
 
 async function sweptOrRefuse(terminal: Terminal, { found, call, sources }: Emerging, given: Pick<SweepOptions, 'grid' | 'samples' | 'metric' | 'measured'>): Promise<Swept> {
   const { sweep } = await import('../run/sweep.ts');
-  const bars = { converting: progress(terminal, 'converting', call), measuring: progress(terminal, 'measuring', call) };
+  const bar = progressInTurn(terminal, call);
   const outcome = await sweep(found, {
     ...given,
     chosen: call.layers ?? { kind: 'all' },
@@ -75,8 +75,8 @@ async function sweptOrRefuse(terminal: Terminal, { found, call, sources }: Emerg
     ...(call.threads === undefined ? {} : { threads: call.threads }),
     version: version(),
     signal: terminal.signal,
-    progress: (part, done, total) => bars[part].at(done, total),
-  }).finally(() => Object.values(bars).forEach((bar) => bar.end()));
+    progress: bar.at,
+  }).finally(bar.end);
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(sources);
   return outcome.value;
 }

@@ -42,6 +42,21 @@ export function progress(terminal: Terminal, task: string, options: OutputOption
   };
 }
 
+/** Progress of tasks one after the other: each begins where it is first told of. */
+export function progressInTurn(terminal: Terminal, options: OutputOptions): { at(task: string, done: number, total: number): void; end(): void } {
+  let current: { readonly task: string; readonly bar: Progress } | undefined;
+  return {
+    at(task, done, total) {
+      if (current?.task !== task) {
+        current?.bar.end();
+        current = { task, bar: progress(terminal, task, options) };
+      }
+      current.bar.at(done, total);
+    },
+    end: () => current?.bar.end(),
+  };
+}
+
 /** Says that something of unknown length goes on, once it takes more than a second. `end` takes the words away on a watched terminal; always called. */
 export function waiting(terminal: Terminal, task: string, { json }: OutputOptions = {}): { end(): void } {
   let said = false;

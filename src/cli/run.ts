@@ -58,9 +58,9 @@ export function run(cli: Cli): void {
 async function act(terminal: Terminal, path: string, options: RunOptions): Promise<ExitCode> {
   refuseIdle([recognise(terminal, path)], options);
   const form = !options.cache || options.inputs !== undefined ? 'whole' : undefined;
-  const { decodes } = await import('../targets/pipeline.ts');
-  const ready = await readyOrRefuse(terminal, path, options, form, ({ model }) =>
-    options.inputs === undefined && !decodes(model.graph)
+  const { continues } = await import('../run/continues.ts');
+  const ready = await readyOrRefuse(terminal, path, options, form, (found) =>
+    options.inputs === undefined && !continues(found)
       ? diagnose('cannot-generate', { reason: 'it has no causal attention' }, { fixes: [{ text: 'give its inputs in a file: --inputs FILE.json' }] })
       : undefined,
   );

@@ -13,7 +13,7 @@ import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import { type Choice, spellWish, type Wish } from '../targets/mixture/choose.ts';
-import { decodes, type Form, lowerModel } from '../targets/pipeline.ts';
+import { decodes, type Form, hasCache, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
 import { unreadable } from '../weights/open.ts';
@@ -67,6 +67,8 @@ export interface CompilePlan {
   readonly found: Found;
   readonly settings: CompileSettings;
   readonly graphs: readonly CompiledGraph[];
+  /** How the first graph is driven: a model of ONNX may have a cache of its own. */
+  readonly form: 'step' | 'whole';
   readonly weights: WeightPlan;
   /** Small files of the checkpoint that loaders want beside the model. */
   readonly companions: readonly string[];
@@ -91,7 +93,8 @@ const companions = [
 export async function planCompile(found: Found, settings: CompileSettings): Promise<Outcome<CompilePlan>> {
   const storage: Storage = settings.placing === 'written' || !found.checkpoint ? 'written' : 'checkpoint';
   const decoder = !found.imported && decodes(found.model.graph);
-  const forms: { file: string; form: Form }[] = [{ file: 'model.onnx', form: decoder && !settings.whole ? 'step' : 'whole' }];
+  const main = decoder && !settings.whole ? 'step' : 'whole';
+  const forms: { file: string; form: Form }[] = [{ file: 'model.onnx', form: main }];
   if (settings.generate) forms.push({ file: generateName, form: 'loop' });
   const diagnostics: Diagnostic[] = [];
   if (settings.generate && !decoder)
@@ -125,7 +128,8 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   );
   const { folder } = found;
   const present = folder === undefined ? [] : companions.filter((name) => existsSync(join(folder, name)));
-  return { ok: true, value: { found, settings, graphs, weights, companions: present }, diagnostics };
+  const form = found.imported && hasCache(found.model.graph) ? 'step' : main;
+  return { ok: true, value: { found, settings, graphs, form, weights, companions: present }, diagnostics };
 }
 
 /** One file of the folder: its size, and how it came there. */
@@ -231,7 +235,7 @@ function encodeManifest(...about: Parameters<typeof manifestOf>): Uint8Array {
   return Buffer.from(`${JSON.stringify(manifestOf(...about), undefined, 2)}\n`);
 }
 
-function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omit<Executable, 'model' | 'form'>, files: readonly WrittenFile[]): Manifest {
+function manifestOf({ found, settings, graphs: [main], form }: CompilePlan, facts: Omit<Executable, 'model' | 'form'>, files: readonly WrittenFile[]): Manifest {
   const { model } = found;
   const picks = picksOf(model.graph);
   return {
@@ -240,7 +244,7 @@ function manifestOf({ found, settings, graphs: [main] }: CompilePlan, facts: Omi
     source: basename(found.source),
     params: Object.fromEntries(model.params.map(({ name, value }) => [name, value])),
     target: settings.target.name,
-    form: main?.form === 'step' ? 'step' : 'whole',
+    form,
     ...(facts.context === undefined ? {} : { context: facts.context }),
     ...(facts.vocabulary === undefined ? {} : { vocabulary: facts.vocabulary }),
     ...(settings.active && picks ? { active: picks } : {}),

@@ -36,6 +36,7 @@ export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {
   const strange = portsWithoutType(lifted.value);
   if (strange.length > 0) return refuse(...strange.map((port) => diagnose('onnx-not-understood', { file: name, reason: `${port} is no tensor that moec knows` })));
   const folder = dirname(full);
+  const beside = [folder, ...(basename(folder) === 'onnx' ? [dirname(folder)] : [])].find(isCheckpoint);
   const opened = openTensors(folder, tensorsOf(read.value, full));
   if (!opened.ok) return opened;
   const { graph, tensors: _, ...imported } = lifted.value;
@@ -56,7 +57,7 @@ export function modelOfOnnx(file: string, { opset = ort.opset }: OnnxOptions = {
       source: name,
       checkpoint: opened.value,
       imported,
-      ...(isCheckpoint(folder) ? { folder } : {}),
+      ...(beside === undefined ? {} : { folder: beside }),
     },
   };
 }

@@ -11,7 +11,7 @@ import { isRearranged } from '../graph/views.ts';
 import { exportModel } from '../onnx/export.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
-import { type Form, formFor, lowerModel } from '../targets/pipeline.ts';
+import { type Form, formFor, hasCache, lowerModel } from '../targets/pipeline.ts';
 import type { Target } from '../targets/target.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
@@ -48,6 +48,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
   if (!facts.ok) return facts;
   const usual = formFor(found.model.graph, target);
   const form = found.imported ? 'whole' : (options.form ?? (options.stats && usual === 'chunk' ? 'step' : usual));
+  const isStep = found.imported && options.form !== 'whole' && hasCache(found.model.graph);
   const storage = found.checkpoint && liesTogether(found.checkpoint, found) ? 'checkpoint' : 'written';
   const lowered = await lowerModel(found.model.graph, {
     target,
@@ -83,7 +84,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
     value: {
       ...facts.value,
       model: { kind: 'bytes', bytes, dataFolder },
-      form: form === 'chunk' ? 'loop' : form,
+      form: isStep ? 'step' : form === 'chunk' ? 'loop' : form,
       ...(picks ? { active: picks } : {}),
       ...(target.device ? { device: { kept: keptBy(graph) } } : {}),
       dispose,

@@ -6,6 +6,7 @@ import { constant, show } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
+import { emptyPast } from './decode-step.ts';
 import { reasonOf } from './faults.ts';
 import type { Found } from './find-model.ts';
 import { readInputs } from './inputs.ts';
@@ -84,6 +85,11 @@ function rowsOfTokens({ inputs, nodes }: Graph): number | undefined {
 
 /** Windows of tokens. `name` is what messages call their text. */
 export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: string, window: number): Outcome<readonly Sample[]> {
+  const empty = emptyPast(portsOf(graph), 1);
+  const feeds = (ids: readonly number[]): Readonly<Record<string, NdArray>> => ({
+    ...feedsOf(ids),
+    ...Object.fromEntries(Object.entries(empty).map(([name, tensor]) => [name, toNdArray(tensor)])),
+  });
   const strange = graph.inputs.find((input) => !(input.name in feeds([0])));
   if (strange) return refuse(name, `the model takes \`${strange.name}\`, which no text gives; a .json file of inputs can`);
   if (tokens.length < fewest) return refuse(name, `it has ${tokens.length} tokens, and ${fewest} are the fewest`);
@@ -92,8 +98,12 @@ export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: s
   return { ok: true, value: windows.map((given) => ({ feeds: Object.fromEntries(graph.inputs.map((input) => [input.name, given[input.name] as NdArray])) })), diagnostics: [] };
 }
 
+function portsOf({ inputs }: Graph): readonly Port[] {
+  return inputs.flatMap(({ name, type }): readonly Port[] => (type ? [{ name, dtype: type.dtype, dims: type.dims.map((size) => constant(size) ?? show(size)) }] : []));
+}
+
 /** What a text of tokens gives a model. */
-function feeds(ids: readonly number[]): Readonly<Record<string, NdArray>> {
+function feedsOf(ids: readonly number[]): Readonly<Record<string, NdArray>> {
   const row = (values: readonly number[]): NdArray => ndArray([1, ids.length], values, 'i64');
   const beside = Object.entries(besideIds).map(([name, value]) => [name, row(ids.map((_, i) => value(i)))] as const);
   return { input_ids: row(ids), ...Object.fromEntries(beside) };
@@ -109,7 +119,7 @@ function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readon
   }
   const list: unknown = Array.isArray(given) ? given : [given];
   if (!Array.isArray(list) || list.length === 0 || !list.every(isObject)) return refuse(file, 'it is no list of inputs');
-  const ports = graph.inputs.flatMap(({ name, type }): readonly Port[] => (type ? [{ name, dtype: type.dtype, dims: type.dims.map((size) => constant(size) ?? show(size)) }] : []));
+  const ports = portsOf(graph);
   const diagnostics: Diagnostic[] = [];
   const samples: Sample[] = [];
   for (const one of list) {
@@ -118,7 +128,7 @@ function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readon
     if (!read.ok) return { ok: false, diagnostics };
     const arrays = Object.fromEntries(Object.entries(read.value).map(([name, tensor]) => [name, toNdArray(tensor)]));
     const { attention_mask: counted } = arrays;
-    const empty = Object.values(arrays).some(({ data }) => data.length === 0) || counted?.data.every((one) => one === 0);
+    const empty = Object.entries(arrays).some(([name, { data }]) => data.length === 0 && !name.startsWith('past_key_values.')) || counted?.data.every((one) => one === 0);
     if (!empty) samples.push({ feeds: arrays, ...(counted ? { counted } : {}) });
   }
   if (samples.length === 0) return refuse(file, 'none of its inputs has a token that counts');

@@ -127,6 +127,13 @@ export function decodes(graph: Graph): boolean {
   return graph.inputs.some(({ name }) => name === 'input_ids') && attendsCausally(graph);
 }
 
+/** Whether a model has a cache of keys and values as loaders name them: it is a step already. */
+export function hasCache({ inputs, outputs }: Pick<Graph, 'inputs' | 'outputs'>): boolean {
+  const pasts = inputs.map(({ name }) => name).filter((name) => name.startsWith('past_key_values.'));
+  const presents = new Set(outputs.map(({ name }) => name));
+  return pasts.length > 0 && inputs.some(({ name }) => name === 'input_ids') && pasts.every((name) => presents.has(name.replace('past_key_values.', 'present.')));
+}
+
 /** Whether an attention sees only what came before, in the experts of a mixture too. */
 function attendsCausally({ nodes }: Graph): boolean {
   return nodes.some((node) => (node.op.name === 'attend' && node.attrs['causal'] === true) || Object.values(node.bodies ?? {}).some(attendsCausally));

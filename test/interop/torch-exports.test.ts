@@ -12,10 +12,11 @@ import { findFeedForwards } from '../../src/passes/feed-forwards.ts';
 import { recognition } from '../../src/passes/recognition.ts';
 import { runPasses } from '../../src/passes/run.ts';
 import { modelOfOnnx } from '../../src/run/find-onnx.ts';
+import { generate } from '../../src/run/generate.ts';
 import { lowerGraph } from '../../src/targets/lower.ts';
 import { sourceBytes } from '../../src/weights/source.ts';
 import { distance } from '../definition.ts';
-import { must, targetOf } from '../running.ts';
+import { must, open, targetOf } from '../running.ts';
 import { readNpy } from './npy.ts';
 
 const python = process.env['MOEC_PYTHON'] ?? 'python3';
@@ -95,4 +96,18 @@ describe.each(cases)('%s', (name, { way, kind, neurons, inner, blocks, folded })
     expect(new Set(found.map(({ block }) => block)).size).toBe(way === 'traced' ? blocks : 2);
     checkpoint?.close();
   });
+});
+
+test('a decoder with a cache writes what transformers writes, prompts of two lengths side by side', async () => {
+  const found = must(modelOfOnnx(join(root, 'llama-cached.onnx')));
+  const session = await open(found, 'ort');
+  const prompts = [
+    [1, 5, 9, 33, 7],
+    [80, 2],
+  ];
+  const rows = prompts.map((): number[] => []);
+  for await (const { row, token } of must(generate(session, undefined, prompts, { maxTokens: 12 }))) if (token !== undefined) rows[row]?.push(token);
+  expect(rows.flat()).toEqual(Array.from(readNpy(readFileSync(join(root, 'llama-cached.npy'))).data, Number));
+  await session.close();
+  found.checkpoint?.close();
 });

@@ -6,7 +6,7 @@ export const bindings = {
   'path-unknown': {
     severity: 'error',
     message: text`\`${'owner'}\` has no \`${'path'}\``,
-    explanation: `The left side of a binding is the path of a weight or a part, from the layer whose \`weights\` these are. It must exist for at least one value of its free indices.
+    explanation: `The left side of a binding is the path of a weight or a part, from the layer whose \`weights\` these are. It must exist for at least one value of its free indices. The path of a derivation is one from the model it derives; \`moec emerge MODEL --dry-run\` lists its feed-forwards.
 
 wrong  weights { blocks[i].atn <- "attn" }
 right  weights { blocks[i].attn <- "attn" }`,
