@@ -26,6 +26,8 @@ const experts = {
   nothing: 'Identity(D)',
   clamped: 'Clamped(D, H)',
   reversed: 'Reversed(D, H)',
+  stepped: 'Stepped(D, H)',
+  gatedStepped: 'GatedStepped(D, H)',
   spread: 'Spread(D, H)',
   half: 'HalfBiased(D, H)',
   normed: 'Normed(D, H)',
@@ -94,6 +96,24 @@ layer Reversed(D: int, H: int) {
     u = clamp(x @ up + up_bias, -0.5, 0.5) + 1.0
     g = min(x @ gate + gate_bias, 0.5)
     return (u * g * sigmoid(1.702 * g)) @ down
+  }
+}
+/// As relu is, but between 0 and 0.2.
+layer Stepped(D: int, H: int) {
+  weight up: [D, H]
+  weight down: [H, D]
+  forward(x: [.., D]) -> [.., D] {
+    h = x @ up
+    return where(h > 0.2, h, 0.0) @ down
+  }
+}
+/// As silu is, but between 0 and 0.2.
+layer GatedStepped(D: int, H: int) {
+  weight gate, up: [D, H]
+  weight down: [H, D]
+  forward(x: [.., D]) -> [.., D] {
+    g = x @ gate
+    return (silu(where(and(g > 0.0, g < 0.2), 0.0, g)) * (x @ up)) @ down
   }
 }
 layer Spread(D: int, H: int) {
@@ -231,7 +251,7 @@ test('every mixture takes what is asked for, but for the fused operator', async 
     expect(other.map(({ path }) => path)).toEqual([]);
   }
   const taken = (await choicesOf(single('fused'))).filter(({ many }) => many === 'fused').map(({ path }) => path.split('.')[0]);
-  const open: readonly Experts[] = ['exact', 'nothing', 'normed', 'scaled', 'unlike', 'turned', 'heads', 'apart', 'spread', 'half'];
+  const open: readonly Experts[] = ['exact', 'stepped', 'gatedStepped', 'nothing', 'normed', 'scaled', 'unlike', 'turned', 'heads', 'apart', 'spread', 'half'];
   expect(new Set(taken)).toEqual(new Set(pairs.filter(([expert, router]) => !open.includes(expert) && router !== 'alone').map(nameOf)));
 });
 
@@ -259,7 +279,7 @@ test('matrices that read the same rows are one product where weights are written
   };
   const apart = await products(lying, 'checkpoint', single('guarded'));
   // Every expert of these kinds has a gate, and there are six of each.
-  const gated = pairs.filter(([expert]) => ['gated', 'biased', 'clamped', 'scaled'].includes(expert)).length;
+  const gated = pairs.filter(([expert]) => ['gated', 'biased', 'clamped', 'gatedStepped', 'scaled'].includes(expert)).length;
   for (const [of, storage] of [
     [lying, 'written'],
     [graph, 'checkpoint'],

@@ -14,15 +14,9 @@ import { gelu, gelu_tanh, relu, rsqrt, sigmoid, silu } from '../ops/activations.
 import { isFloat } from '../ops/rules.ts';
 import { removeDead } from './drop-dead.ts';
 import type { Pass } from './pass.ts';
+import { probes } from './probes.ts';
 import { type Producers, producersOf } from './producers.ts';
 import { rebuild } from './rebuild.ts';
-
-/** Dense where activations bend, then further and further out: a clamp shows, wherever it begins. */
-const points = ((): Float64Array => {
-  const near = Array.from({ length: 401 }, (_, i) => (i - 200) / 19);
-  const far = Array.from({ length: 57 }, (_, i) => 1e-6 * 10 ** (i / 4));
-  return Float64Array.from([...near, ...far, ...far.map((x) => -x)]);
-})();
 
 /** What two functions may be apart, of the larger of x and 1: constants are rounded to f32 or to seven digits. */
 const tolerance = 3e-7;
@@ -38,7 +32,7 @@ const noSizes: Sizes = {
 const evaluated = (op: Op, inputs: readonly NdArray[], attrs: Node['attrs'], node?: Node): NdArray | undefined =>
   op.eval(inputs, attrs, { sizes: noSizes, types: node?.outputs.flatMap(({ type }) => type ?? []) ?? [], bodies: {} })[0];
 
-const identity = ndArray([points.length], points);
+const identity = ndArray([probes.length], probes);
 const wanted = activations.map((op) => ({ op, at: evaluated(op, [identity], {})?.data ?? new Float64Array() }));
 
 /** Steps that such chains are made of. */
@@ -77,7 +71,7 @@ function curvesOf(node: Node, known: Map<Value, Curves>, from: Producers): Curve
 function agrees(found: Float64Array, one: Float64Array): boolean {
   return one.every((y, i) => {
     const other = found[i] ?? Number.NaN;
-    return Object.is(y, other) || y === other || Math.abs(y - other) <= tolerance * Math.max(1, Math.abs(points[i] ?? 0));
+    return Object.is(y, other) || y === other || Math.abs(y - other) <= tolerance * Math.max(1, Math.abs(probes[i] ?? 0));
   });
 }
 

@@ -7,6 +7,7 @@ import { evaluateGraph } from '../../graph/eval.ts';
 import { type Graph, type Node, type Value, value } from '../../graph/graph.ts';
 import { type NdArray, ndArray } from '../../graph/nd-array.ts';
 import { tensor } from '../../graph/type.ts';
+import { probes } from '../../passes/probes.ts';
 import { elementwise } from '../../passes/stepping.ts';
 
 /** A product with a matrix of the expert's own, and the bias it has; both by their place among the expert's weights. */
@@ -89,7 +90,11 @@ function collect(one: Value, x: Value, scene: Scene): boolean {
   return (elementwise.has(node.op.name) || node.op === constantOp) && node.inputs.every((input) => !input || collect(input, x, scene));
 }
 
-const points = [-9, -7.5, -3.3, -1.2, -0.4, 0, 0.3, 1.1, 2.7, 6.9, 7.2, 11];
+/** A few of them, for the side of a pair that the other is tried against. */
+const few = [-9, -7.5, -3.3, -1.2, -0.4, 0, 0.3, 1.1, 2.7, 6.9, 7.2, 11];
+const all = Array.from(probes);
+/** Both sides of what two products meet in: each is tried at all places, with the other at a few. */
+const pairs = [...all.flatMap((a) => few.map((b) => [a, b] as const)), ...few.flatMap((a) => all.map((b) => [a, b] as const))];
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 const plain = {
   relu: (x: number) => Math.max(0, x),
@@ -107,8 +112,7 @@ function activationOf(
   inputs: readonly Value[],
   result: Value,
 ): { readonly activation: Activation; readonly order: readonly number[] } | undefined {
-  const size = inputs.length === 1 ? points.length : points.length ** 2;
-  const grid = inputs.map((_, i) => Array.from({ length: size }, (_, j) => points[i === 0 ? j % points.length : Math.floor(j / points.length)] ?? 0));
+  const grid = inputs.length === 1 ? [all] : [pairs.map(([a]) => a), pairs.map(([, b]) => b)];
   const found = evaluate(nodes, constants, inputs, result, grid);
   if (!found) return undefined;
   const fits = (f: (j: number) => number): boolean => found.every((one, j) => Math.abs(one - f(j)) <= 1e-9 * Math.max(1, Math.abs(one)));
