@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { constant } from '../src/graph/constant.ts';
 import { spellType } from '../src/graph/type.ts';
 import { importModel } from '../src/onnx/import.ts';
-import type { GraphProto, TensorProto } from '../src/onnx/messages.ts';
+import { attributeTypes, type GraphProto, type TensorProto } from '../src/onnx/messages.ts';
 import { encodeModel } from '../src/onnx/wire.ts';
 import { toBytes } from '../src/weights/elements.ts';
 import { openTensors } from '../src/weights/open.ts';
@@ -170,6 +170,18 @@ test('small arrays are constants, which passes fold', () => {
     }),
   );
   expect(read.graph.nodes[0]).toMatchObject({ op: constant, attrs: { array: { dtype: 'i64', dims: [2], data: Float64Array.of(2, 2) } } });
+});
+
+test('a tensor in an attribute is an array, whatever name it has there', () => {
+  const value = { name: 'value', type: attributeTypes.tensor, t: tensor('any', [1], [3]) };
+  const read = imported(
+    modelOf({
+      input: [{ ...info('s', 2), type: { tensorType: { elemType: 7, shape: { dim: [{ dimValue: 2 }] } } } }],
+      output: [info('y', 'a', 'b')],
+      node: [node('ConstantOfShape', ['s'], ['y'], { attribute: [value] })],
+    }),
+  );
+  expect(read.graph.nodes[0]?.attrs).toMatchObject({ value: { dtype: 'f32', dims: [1], data: Float64Array.of(3) } });
 });
 
 test('the first versions of the format: weights among the inputs, kinds of attributes left out', () => {

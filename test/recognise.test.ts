@@ -2,6 +2,7 @@
 
 import * as ort from 'onnxruntime-node';
 import { describe, expect, test } from 'vitest';
+import { constant as sizeOf } from '../src/graph/dim.ts';
 import { evaluateGraph } from '../src/graph/eval.ts';
 import type { Graph } from '../src/graph/graph.ts';
 import { count, type NdArray, ndArray } from '../src/graph/nd-array.ts';
@@ -212,6 +213,19 @@ test.each([
 test('types are known past nodes that stay', () => {
   const raised = recogniseOps(read('a = onnx.Gather(x, ids, axis: 2)\nb = onnx.Trilu(a)\nc = onnx.IsNaN(b)\nd = onnx.Where(c, b, b)\ny = onnx.Relu(d)'));
   expect(raised.nodes.map(({ op }) => op.name)).toEqual(['onnx.Gather', 'onnx.Trilu', 'onnx.IsNaN', 'where', 'relu']);
+});
+
+/** Products behind nodes that stay, with the sizes of what they give; `n` stands for one that nobody knows. */
+test.each([
+  ['of whole numbers', 'a = onnx.Abs(ids)\nk: i64[] = 1\nb = onnx.Less(a, k)\nc = onnx.Cast(b, to: 1)\ny = onnx.MatMul(c, r)', '5'],
+  ['that turn an axis around', 'd: i64[1] = {1}\nf: i64[1] = {-9}\na = onnx.Slice(x, o, f, d, m)\ny = onnx.MatMul(a, u)', 'n, 3, 3'],
+  ['of a norm with a gain', 'f = onnx.NonZero(x)\nc = onnx.Cast(f, to: 1)\na = onnx.LayerNormalization(c, v)\ny = onnx.MatMul(a, u)', '3, 3'],
+  ['of padding that a run works out', 'g = onnx.NonZero(x)\np = onnx.Reshape(g, m)\na = onnx.Pad(x, p)\nc = onnx.Add(a, v)\ny = onnx.MatMul(c, u)', 'n, n, 3'],
+])('types are known past nodes %s', (_, lines, sizes) => {
+  const raised = recogniseOps(read(`r: f32[2, 5] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}\no: i64[1] = {-1}\nm: i64[1] = {-1}\n${lines}`));
+  expect(raised.nodes.at(-1)?.op.name).toBe('matmul');
+  const dims = raised.outputs[0]?.value.type?.dims ?? [];
+  expect(dims.map((size) => sizeOf(size) ?? 'n').join(', ')).toBe(sizes);
 });
 
 test('a size that only a node of ONNX knows is read from what the node makes', async () => {

@@ -77,7 +77,8 @@ function plain(attribute: AttributeProto): ForeignAttr {
     case attributeTypes.strings:
       return textsOf(attribute.strings ?? []);
     case attributeTypes.tensor: {
-      const bare = attribute.t && !attribute.t.docString && !attribute.t.name && !attribute.t.metadataProps && !attribute.t.unknown;
+      // The name that a tensor has here means nothing, and most writers give it one.
+      const bare = attribute.t && !attribute.t.docString && !attribute.t.metadataProps && !attribute.t.unknown;
       return bare && attribute.t ? arrayOf(attribute.t) : undefined;
     }
     default:

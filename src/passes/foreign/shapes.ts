@@ -1,5 +1,6 @@
 /** Rows of the table that raises nodes of ONNX: where numbers stand, how they are picked, and how they are made from sizes. */
 
+import { isArray } from '../../graph/attr.ts';
 import { type Dim, dim, multiply, same, constant as sizeOf, subtract, add as sum } from '../../graph/dim.ts';
 import type { Value } from '../../graph/graph.ts';
 import { type NdArray, ndArray, scalar } from '../../graph/nd-array.ts';
@@ -87,11 +88,14 @@ const tiled: Raise = (call) =>
 /**
  * Where an end of a Slice falls: counted from the end where negative, held within the axis. Undefined where that depends on sizes.
  * An end that is the size of an input, on an axis of constant length, is taken to lie within it: tables are as long as the longest input that a model takes.
+ * Backwards an end may lie before the first.
  */
-function place(at: Dim, size: Dim): Dim | undefined {
+function place(at: Dim, size: Dim, step: number): Dim | undefined {
   const [known, length] = [sizeOf(at), sizeOf(size)];
+  const back = step < 0 ? 1 : 0;
+  if (back > 0 && (known === undefined || length === undefined)) return undefined;
   if (known === undefined) return same(at, size) || (length !== undefined && length > 1) ? at : undefined;
-  if (length !== undefined) return dim(Math.max(0, Math.min(length, known < 0 ? known + length : known)));
+  if (length !== undefined) return dim(Math.max(-back, Math.min(length - back, known < 0 ? known + length : known)));
   if (known === 0) return dim(0);
   return known >= 2 ** 31 - 1 ? size : undefined;
 }
@@ -104,8 +108,9 @@ export function rangesOf(call: Call): readonly { readonly axis: number; readonly
   const steps = call.has(4) ? call.integers(4) : starts.map(() => 1);
   const ranges = axes.map((given, i) => {
     const axis = counted(given, dims.length);
-    const [from, to] = [starts[i], ends[i]].map((at) => at && place(at, dims[axis] ?? stay()));
-    return from && to ? { axis, from, to, step: steps[i] ?? 1 } : undefined;
+    const step = steps[i] ?? 1;
+    const [from, to] = [starts[i], ends[i]].map((at) => at && place(at, dims[axis] ?? stay(), step));
+    return from && to ? { axis, from, to, step } : undefined;
   });
   return ranges.every((one) => one !== undefined) ? ranges : undefined;
 }
@@ -167,7 +172,7 @@ const ranged: Raise = (call) => {
 
 const filled: Raise = (call) => {
   const { value } = call.node.attrs;
-  const array: NdArray = typeof value === 'object' && 'data' in value ? value : scalar(0);
+  const array: NdArray = value === undefined ? scalar(0) : isArray(value) ? value : stay();
   const dims = call.computable(call.numbers(0).values);
   return [call.one(broadcast, [call.constant(ndArray([], [array.data[0] ?? 0], array.dtype))], { dims })];
 };

@@ -1,51 +1,12 @@
 /** Types of the results of nodes that stay nodes of ONNX: enough of the standard for what follows them to be raised. */
 
-import { type Dim, dim, divide, same as isSame, constant as sizeOf, subtract, add as sum } from '../../graph/dim.ts';
-import type { DType, TensorType } from '../../graph/type.ts';
-import { tryBroadcast } from '../../ops/rules.ts';
+import { type Dim, dim, constant as sizeOf } from '../../graph/dim.ts';
+import type { TensorType } from '../../graph/type.ts';
 import { type Call, stay } from './call.ts';
-import { tried } from './raise.ts';
-import { counted, product, rangesOf, reshapedDims } from './shapes.ts';
-
-/** A size that nobody knows. */
-export type Fresh = () => Dim;
-
-type TypeRule = (call: Call, fresh: Fresh) => readonly (TensorType | undefined)[];
-
-const i64 = (dims: readonly Dim[]): TensorType => ({ dtype: 'i64', dims });
-
-/** As input 0, in all or under another element type. */
-const same =
-  (dtype?: DType): TypeRule =>
-  (call) => [dtype === undefined ? call.type(0) : { dtype, dims: call.type(0).dims }];
-
-/** As far as it is known what sizes broadcast to. */
-function met(all: readonly (readonly Dim[])[], fresh: Fresh): readonly Dim[] {
-  const rank = Math.max(...all.map((dims) => dims.length));
-  return Array.from({ length: rank }, (_, i) => {
-    const sizes = all.flatMap((dims) => dims[i - rank + dims.length] ?? []);
-    const large = sizes.filter((size) => sizeOf(size) !== 1);
-    const [first = dim(1), ...others] = large;
-    const known = large.find((size) => sizeOf(size) !== undefined);
-    return known ?? (others.every((size) => isSame(size, first)) ? first : fresh());
-  });
-}
-
-/** Broadcast; of the element type of the last input, or another. */
-const broadcasted =
-  (dtype?: DType): TypeRule =>
-  (call, fresh) => {
-    const types = call.values().map((_, i) => call.type(i));
-    return [
-      {
-        dtype: dtype ?? types.at(-1)?.dtype ?? stay(),
-        dims: met(
-          types.map(({ dims }) => dims),
-          fresh,
-        ),
-      },
-    ];
-  };
+import { shapeTypes } from './shape-types.ts';
+import { counted } from './shapes.ts';
+import { broadcasted, type Fresh, i64, met, namedType, rows, same, type TypeRule } from './type-rule.ts';
+import { windowTypes } from './windows.ts';
 
 const multiplied: TypeRule = (call, fresh) => {
   const [a, b] = [call.type(0), call.type(1)];
@@ -53,147 +14,39 @@ const multiplied: TypeRule = (call, fresh) => {
   return [{ dtype: a.dtype, dims: [...met([a.dims.slice(0, -2), b.dims.slice(0, -2)], fresh), a.dims.at(-2) ?? stay(), b.dims.at(-1) ?? stay()] }];
 };
 
-const joined: TypeRule = (call, fresh) => {
-  const types = call.values().map((_, i) => call.type(i));
-  const [first = stay()] = types;
-  const axis = counted(call.int('axis', 0), first.dims.length);
-  const dims = first.dims.map((_, i) =>
-    i === axis
-      ? types.reduce((total, one) => sum(total, one.dims[i] ?? 0), dim(0))
-      : (met(
-          types.map((one) => [one.dims[i] ?? dim(1)]),
-          fresh,
-        )[0] ?? fresh()),
-  );
-  return [{ dtype: first.dtype, dims }];
+const gemm: TypeRule = (call) => {
+  const side = (i: number, flag: string): readonly Dim[] => (call.int(flag, 0) === 0 ? call.type(i).dims : [...call.type(i).dims].reverse());
+  return [{ dtype: call.type(0).dtype, dims: [side(0, 'transA')[0] ?? stay(), side(1, 'transB')[1] ?? stay()] }];
 };
 
-/** The spatial axes of windows: kernel, stride, padding and dilation of each. */
-interface Window {
-  readonly kernel: readonly number[];
-  readonly spatial: readonly Dim[];
-  readonly call: Call;
-  readonly fresh: Fresh;
-}
-
-/** What windows that move over the spatial axes leave of them. */
-function windowed({ kernel, spatial, call, fresh }: Window): readonly Dim[] {
-  const strides = call.ints('strides') ?? spatial.map(() => 1);
-  const dilations = call.ints('dilations') ?? spatial.map(() => 1);
-  const pads = call.ints('pads') ?? spatial.flatMap(() => [0, 0]);
-  const auto = call.text('auto_pad', 'NOTSET');
-  return spatial.map((size, i) => {
-    const stride = strides[i] ?? 1;
-    const length = sizeOf(size);
-    if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') return stride === 1 ? size : length === undefined ? fresh() : dim(Math.ceil(length / stride));
-    const padding = auto === 'VALID' ? 0 : (pads[i] ?? 0) + (pads[i + spatial.length] ?? 0);
-    const room = sum(size, padding - ((kernel[i] ?? 1) - 1) * (dilations[i] ?? 1) - 1);
-    if (stride === 1) return sum(room, 1);
-    const known = sizeOf(room);
-    const round = call.int('ceil_mode', 0) === 0 ? Math.floor : Math.ceil;
-    return known === undefined ? fresh() : dim(round(known / stride) + 1);
+/** Each letter stands for a size. */
+const einsum: TypeRule = (call) => {
+  const [given, result] = call.text('equation', '').replaceAll(' ', '').split('->');
+  const terms = given?.split(',') ?? [];
+  if (result === undefined || /[^a-z,]/i.test(`${given}${result}`)) return stay();
+  const sizes = new Map<string, Dim>();
+  terms.forEach((letters, i) => {
+    [...letters].forEach((letter, axis) => {
+      const size = call.type(i).dims[axis] ?? stay();
+      if (!sizes.has(letter) || sizeOf(size) !== 1) sizes.set(letter, size);
+    });
   });
+  return [{ dtype: call.type(0).dtype, dims: [...result].map((letter) => sizes.get(letter) ?? stay()) }];
+};
+
+/** Some axes as one number, or gone. */
+const reduced: TypeRule = (call) => {
+  const { dtype, dims } = call.type(0);
+  const given = call.has(1) ? call.integers(1) : [];
+  if (given.length === 0 && call.int('noop_with_empty_axes', 0) !== 0) return [{ dtype, dims }];
+  return [{ dtype, dims: without(call, given.length > 0 ? given : dims.map((_, i) => i)) }];
+};
+
+function without(call: Call, axes: readonly number[]): readonly Dim[] {
+  const { dims } = call.type(0);
+  const taken = new Set(axes.map((axis) => counted(axis, dims.length)));
+  return call.int('keepdims', 1) === 0 ? dims.filter((_, i) => !taken.has(i)) : dims.map((size, i) => (taken.has(i) ? dim(1) : size));
 }
-
-const convolved: TypeRule = (call, fresh) => {
-  const [x, w] = [call.type(0), call.type(1)];
-  const [out = stay()] = w.dims;
-  const kernel = w.dims.slice(2).map((size) => sizeOf(size) ?? stay());
-  return [{ dtype: x.dtype, dims: [x.dims[0] ?? stay(), out, ...windowed({ kernel, spatial: x.dims.slice(2), call, fresh })] }];
-};
-
-const pooled: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const result = { dtype, dims: [...dims.slice(0, 2), ...windowed({ kernel: call.ints('kernel_shape') ?? stay(), spatial: dims.slice(2), call, fresh })] };
-  return [result, i64(result.dims)];
-};
-
-const gathered: TypeRule = (call) => {
-  const [data, at] = [call.type(0), call.type(1)];
-  const axis = counted(call.int('axis', 0), data.dims.length);
-  return [{ dtype: data.dtype, dims: [...data.dims.slice(0, axis), ...at.dims, ...data.dims.slice(axis + 1)] }];
-};
-
-const gatheredByRows: TypeRule = (call) => {
-  const [data, at] = [call.type(0), call.type(1)];
-  const depth = sizeOf(at.dims.at(-1) ?? stay()) ?? stay();
-  const lead = call.int('batch_dims', 0);
-  return [{ dtype: data.dtype, dims: [...at.dims.slice(0, -1), ...data.dims.slice(lead + depth)] }];
-};
-
-/** Sizes that are not known are fresh; how many there are must be. */
-const reshaped: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const wanted = call.from.any(call.value(1)) && call.has(1) ? maybeNumbers(call) : undefined;
-  if (wanted) {
-    const exact = reshapedDims(dims, wanted, call.int('allowzero', 0) !== 0);
-    return [{ dtype, dims: exact ?? wanted.map((size, i) => (sizeOf(size) === -1 ? fresh() : sizeOf(size) === 0 ? (dims[i] ?? fresh()) : size)) }];
-  }
-  const rank = sizeOf(call.type(1).dims[0] ?? stay()) ?? stay();
-  return [{ dtype, dims: Array.from({ length: rank }, fresh) }];
-};
-
-const maybeNumbers = (call: Call): readonly Dim[] | undefined => tried(() => call.numbers(1).values);
-
-const expanded: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const wanted = maybeNumbers(call);
-  const exact = wanted && tryBroadcast(dims, wanted);
-  if (exact) return [{ dtype, dims: exact }];
-  const rank = Math.max(dims.length, wanted?.length ?? sizeOf(call.type(1).dims[0] ?? stay()) ?? stay());
-  return [{ dtype, dims: Array.from({ length: rank }, fresh) }];
-};
-
-const sliced: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const ranges = tried(() => rangesOf(call));
-  if (!ranges) {
-    const axes = call.has(3) ? call.integers(3).map((axis) => counted(axis, dims.length)) : dims.map((_, i) => i);
-    return [{ dtype, dims: dims.map((size, i) => (axes.includes(i) ? fresh() : size)) }];
-  }
-  const taken = new Map(ranges.map((range) => [range.axis, range]));
-  return [
-    {
-      dtype,
-      dims: dims.map((size, i) => {
-        const range = taken.get(i);
-        if (!range) return size;
-        const length = sizeOf(subtract(range.to, range.from));
-        return range.step === 1 ? subtract(range.to, range.from) : length === undefined ? fresh() : dim(Math.max(0, Math.ceil(length / range.step)));
-      }),
-    },
-  ];
-};
-
-const padded: TypeRule = (call) => {
-  const { dtype, dims } = call.type(0);
-  const pads = call.integers(1);
-  const axes = call.has(3) ? call.integers(3).map((axis) => counted(axis, dims.length)) : dims.map((_, i) => i);
-  const by = new Map(axes.map((axis, i) => [axis, (pads[i] ?? 0) + (pads[i + axes.length] ?? 0)]));
-  return [{ dtype, dims: dims.map((size, i) => sum(size, by.get(i) ?? 0)) }];
-};
-
-const parted: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const axis = counted(call.int('axis', 0), dims.length);
-  const whole = dims[axis] ?? stay();
-  const part = divide(whole, call.node.outputs.length);
-  return call.node.outputs.map(() => ({ dtype, dims: dims.map((size, i) => (i === axis ? (call.has(1) ? fresh() : (part ?? fresh())) : size)) }));
-};
-
-const best: TypeRule = (call, fresh) => {
-  const { dtype, dims } = call.type(0);
-  const axis = counted(call.int('axis', -1), dims.length);
-  const cut = dims.map((size, i) => (i === axis ? fresh() : size));
-  return [{ dtype, dims: cut }, i64(cut)];
-};
-
-const filled: TypeRule = (call, fresh) => {
-  const { value } = call.node.attrs;
-  const dtype: DType = typeof value === 'object' && 'data' in value ? value.dtype : 'f32';
-  const rank = sizeOf(call.type(0).dims[0] ?? stay()) ?? stay();
-  return [{ dtype, dims: Array.from({ length: rank }, fresh) }];
-};
 
 /** What heads of queries see, as wide as values are. Keys and values that go on as a cache have types of their own. */
 const attended: TypeRule = (call, fresh) => {
@@ -204,70 +57,124 @@ const attended: TypeRule = (call, fresh) => {
   return [{ dtype, dims: [...dims.slice(0, 2), width === undefined || groups === 0 ? fresh() : dim((width / groups) * heads)] }];
 };
 
-/** By the name of the op. */
+/** Outputs over time, and the last of each kind: [S, directions, B, H] and [directions, B, H]. */
+const recurrent: TypeRule = (call) => {
+  const { dtype, dims } = call.type(0);
+  const [a = stay(), b = stay()] = dims;
+  const [directions, width] = [dim(call.text('direction', 'forward') === 'bidirectional' ? 2 : 1), call.type(2).dims[2] ?? stay()];
+  const last = { dtype, dims: call.int('layout', 0) === 0 ? [directions, b, width] : [a, directions, width] };
+  return [{ dtype, dims: call.int('layout', 0) === 0 ? [a, directions, b, width] : [a, b, directions, width] }, last, last];
+};
+
+/** As all graphs inside agree. */
+const branched: TypeRule = ({ node }, fresh) => {
+  const branches = Object.values(node.bodies ?? {}).map((body) => body.outputs.map(({ value }) => value.type));
+  return node.outputs.map((_, i) =>
+    agreed(
+      branches.map((types) => types[i]),
+      fresh,
+    ),
+  );
+};
+
+/** Carried values as they go in and as the body gives them back; behind them what each turn adds to a list. */
+const looped: TypeRule = ({ node }, fresh) => {
+  const [, ...made] = node.bodies?.['body']?.outputs.map(({ value }) => value.type) ?? [];
+  const carried = node.inputs.slice(2);
+  return node.outputs.map((_, i) => {
+    if (i < carried.length) return agreed([carried[i]?.type, made[i]], fresh);
+    const each = agreed([made[i]], fresh);
+    return each && { dtype: each.dtype, dims: [fresh(), ...each.dims] };
+  });
+};
+
+function agreed(types: readonly (TensorType | undefined)[], fresh: Fresh): TensorType | undefined {
+  const [first, ...others] = types;
+  if (!first || others.some((one) => one?.dtype !== first.dtype || one.dims.length !== first.dims.length)) return undefined;
+  return { dtype: first.dtype, dims: first.dims.map((size, axis) => common([size, ...others.map((one) => one?.dims[axis])], fresh)) };
+}
+
+/** A size that is the same number everywhere; names mean something else in each graph. */
+function common(sizes: readonly (Dim | undefined)[], fresh: Fresh): Dim {
+  const [first, ...others] = sizes.map((size) => size && sizeOf(size));
+  return first !== undefined && others.every((one) => one === first) ? dim(first) : fresh();
+}
+
+/** As wide as the gain, where that is known better. */
+const normed: TypeRule = (call) => {
+  const { dtype, dims } = call.type(0);
+  const [width, ...others] = call.type(1).dims;
+  return [{ dtype, dims: width && others.length === 0 && (sizeOf(width) ?? 1) > 1 ? [...dims.slice(0, -1), width] : dims }];
+};
+
+/** The norm, and at the end the sum that went into it. */
+const skipped: TypeRule = (call) => [call.type(0), undefined, undefined, call.type(0)];
+
+/** Ids to rows as wide as the table. */
+const embedded: TypeRule = (call) => {
+  const { dtype, dims } = call.type(2);
+  return [{ dtype, dims: [...call.type(0).dims, dims[1] ?? stay()] }];
+};
+
+/** Queries, keys and values by one product, as wide as values are. */
+const attendedWhole: TypeRule = (call) => {
+  const { dtype, dims } = call.type(0);
+  const [all] = call.type(1).dims.slice(-1).map(sizeOf);
+  const own = call.ints('qkv_hidden_sizes')?.[2];
+  return [{ dtype, dims: [...dims.slice(0, 2), dim(own ?? (all === undefined ? stay() : all / 3))] }];
+};
+
+const attendedApart: TypeRule = (call) => {
+  const { dtype, dims } = call.type(0);
+  return dims.length === 3 && call.has(1) && call.has(2)
+    ? [{ dtype, dims: [...dims.slice(0, 2), call.type(2).dims.length === 3 ? (call.type(2).dims[2] ?? stay()) : (dims[2] ?? stay())] }]
+    : stay();
+};
+
+/** By the name of the op; those of other domains with their domain in front. */
 const rules: Readonly<Record<string, TypeRule>> = {
-  Add: broadcasted(),
-  And: broadcasted('bool'),
+  ...rows(
+    `Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Ceil Celu Clip Cos Cosh CumSum Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish Hardmax
+    Identity InstanceNormalization LRN LeakyRelu Log LogSoftmax LpNormalization MeanVarianceNormalization Mish Neg PRelu Reciprocal Relu
+    RotaryEmbedding Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu
+    com.microsoft.RotaryEmbedding`,
+    same(),
+  ),
+  ...rows('IsInf IsNaN Not', same('bool')),
+  ...rows('Add BitwiseAnd BitwiseOr BitwiseXor Div Max Mean Min Mod Mul Sub Sum Where', broadcasted()),
+  ...rows('And Equal Greater GreaterOrEqual Less LessOrEqual Or Xor', broadcasted('bool')),
+  ...rows('ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare', reduced),
+  ...rows('ArgMax ArgMin', (call) => [i64(without(call, [call.int('axis', 0)]))]),
+  ...rows('GRU LSTM RNN', recurrent),
+  ...rows('LayerNormalization RMSNormalization SimplifiedLayerNormalization', normed),
+  ...shapeTypes,
+  ...windowTypes,
   Attention: attended,
-  AveragePool: pooled,
-  BatchNormalization: same(),
-  Concat: joined,
-  ConstantOfShape: filled,
-  Conv: convolved,
+  Cast: (call) => [{ dtype: namedType(call, 'to'), dims: call.type(0).dims }],
+  CastLike: (call) => [{ dtype: call.type(1).dtype, dims: call.type(0).dims }],
   DequantizeLinear: (call) => [{ dtype: call.type(1).dtype, dims: call.type(0).dims }],
-  Div: broadcasted(),
+  Dropout: (call) => [call.type(0), { dtype: 'bool', dims: call.type(0).dims }],
   DynamicQuantizeLinear: (call) => [
     { dtype: 'u8', dims: call.type(0).dims },
     { dtype: 'f32', dims: [] },
     { dtype: 'u8', dims: [] },
   ],
-  Equal: broadcasted('bool'),
-  Expand: expanded,
-  Flatten: (call) => {
-    const { dtype, dims } = call.type(0);
-    const axis = counted(call.int('axis', 1), dims.length);
-    return [{ dtype, dims: [product(dims.slice(0, axis)), product(dims.slice(axis))] }];
-  },
-  Gather: gathered,
-  GatherElements: (call) => [{ dtype: call.type(0).dtype, dims: call.type(1).dims }],
-  GatherND: gatheredByRows,
-  GlobalAveragePool: (call) => [{ dtype: call.type(0).dtype, dims: call.type(0).dims.map((size, i) => (i < 2 ? size : dim(1))) }],
-  GroupNormalization: same(),
-  InstanceNormalization: same(),
-  IsInf: same('bool'),
-  IsNaN: same('bool'),
-  LayerNormalization: same(),
+  Einsum: einsum,
+  Gemm: gemm,
+  If: branched,
+  Loop: looped,
   MatMul: multiplied,
-  MaxPool: pooled,
-  Mul: broadcasted(),
-  NonZero: (call, fresh) => [i64([dim(call.type(0).dims.length), fresh()])],
-  Pad: padded,
-  Or: broadcasted('bool'),
   Pow: (call, fresh) => [{ dtype: call.type(0).dtype, dims: met([call.type(0).dims, call.type(1).dims], fresh) }],
-  RMSNormalization: same(),
-  Range: (call, fresh) => [{ dtype: call.type(0).dtype, dims: [fresh()] }],
-  Reshape: reshaped,
-  RotaryEmbedding: same(),
-  Round: same(),
-  ScatterElements: same(),
-  ScatterND: same(),
-  Shape: (call) => {
-    const rank = call.type(0).dims.length;
-    const place = (at: number): number => Math.max(0, Math.min(rank, counted(at, rank)));
-    return [i64([dim(Math.max(0, place(call.int('end', rank)) - place(call.int('start', 0))))])];
-  },
-  Sign: same(),
-  Size: () => [i64([])],
-  Slice: sliced,
-  Split: parted,
-  Sub: broadcasted(),
-  TopK: best,
-  Trilu: same(),
-  Where: broadcasted(),
+  QuantizeLinear: (call) => [{ dtype: call.has(2) ? call.type(2).dtype : namedType(call, 'output_dtype', 'u8'), dims: call.type(0).dims }],
+  ...rows('RandomNormalLike RandomUniformLike Bernoulli EyeLike', (call) => [{ dtype: namedType(call, 'dtype', call.type(0).dtype), dims: call.type(0).dims }]),
+  'com.microsoft.Attention': attendedWhole,
+  'com.microsoft.EmbedLayerNormalization': embedded,
+  ...rows('com.microsoft.GroupQueryAttention com.microsoft.MultiHeadAttention', attendedApart),
+  ...rows('com.microsoft.SkipLayerNormalization com.microsoft.SkipSimplifiedLayerNormalization', skipped),
 };
 
 /** The types of the results, as far as they are known. */
 export function inferredTypes(call: Call, fresh: Fresh): readonly (TensorType | undefined)[] {
-  const { foreign } = call.node.op;
-  return (foreign?.domain === '' ? rules[foreign.type]?.(call, fresh) : undefined) ?? [];
+  const { domain = '', type = '' } = call.node.op.foreign ?? {};
+  return rules[domain === '' ? type : `${domain}.${type}`]?.(call, fresh) ?? [];
 }
