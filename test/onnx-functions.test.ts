@@ -1,14 +1,19 @@
 /** Models with functions, branches and loops, read and written again, and put flat: the same numbers in onnxruntime, worked out by hand. */
 
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import * as ort from 'onnxruntime-node';
 import { expect, test } from 'vitest';
 import { exportModel } from '../src/onnx/export.ts';
 import { flatten } from '../src/onnx/flatten.ts';
 import { importModel, optionsOf } from '../src/onnx/import.ts';
-import type { ModelProto } from '../src/onnx/messages.ts';
+import { attributeTypes, type ModelProto } from '../src/onnx/messages.ts';
 import { decodeModel, encodeModel } from '../src/onnx/wire.ts';
+import { distance } from './definition.ts';
 import { again, f32, imported, info, modelOf, node, placing, run, tensor } from './onnx-messages.ts';
+import { moec } from './terminal.ts';
 
 /** Branches of the same inner names, a loop, a function with a default that calls another, optional inputs left out. */
 const rich = modelOf(
@@ -177,4 +182,78 @@ test('a damaged model is a diagnostic or another model', () => {
     }),
     { numRuns: 2000 },
   );
+});
+
+test('feed-forwards in functions become experts', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'moec-functions-'));
+  const wave = (n: number, step: number): readonly number[] => Array.from({ length: n }, (_, i) => Math.sin(i * step));
+  const held = (name: string, dims: readonly number[], step: number) =>
+    node('Constant', [], [name], {
+      attribute: [
+        {
+          name: 'value',
+          type: attributeTypes.tensor,
+          t: tensor(
+            '',
+            dims,
+            wave(
+              dims.reduce((a, b) => a * b, 1),
+              step,
+            ),
+          ),
+        },
+      ],
+    });
+  const slope = { attribute: [{ name: 'alpha', type: attributeTypes.float, refAttrName: 'slope' }] };
+  const inDomain = {
+    domain: 'moec',
+    opsetImport: [
+      { domain: '', version: 21 },
+      { domain: 'moec', version: 1 },
+    ],
+  };
+  const model = modelOf(
+    {
+      input: [info('x', 'rows', 8)],
+      output: [info('y', 'rows', 8)],
+      initializer: [tensor('a', [8, 16], wave(128, 0.7)), tensor('b', [16, 8], wave(128, 0.3))],
+      node: [
+        node('Ffn', ['x', 'a', 'b'], ['m'], { domain: 'moec', attribute: [{ name: 'slope', type: attributeTypes.float, f: 0.3 }] }),
+        node('Own', ['m'], ['y'], { domain: 'moec' }),
+      ],
+    },
+    {
+      functions: [
+        {
+          name: 'Ffn',
+          ...inDomain,
+          input: ['x', 'a', 'b'],
+          output: ['y'],
+          attribute: ['slope'],
+          node: [node('MatMul', ['x', 'a'], ['h']), node('LeakyRelu', ['h'], ['r'], slope), node('MatMul', ['r', 'b'], ['y'])],
+        },
+        {
+          name: 'Own',
+          ...inDomain,
+          input: ['x'],
+          output: ['y'],
+          node: [held('a', [8, 16], 0.9), held('b', [16, 8], 0.4), node('MatMul', ['x', 'a'], ['h']), node('Relu', ['h'], ['r']), node('MatMul', ['r', 'b'], ['y'])],
+        },
+      ],
+    },
+  );
+  writeFileSync(join(folder, 'calls.onnx'), encodeModel(model));
+  writeFileSync(join(folder, 'x.json'), JSON.stringify({ x: [wave(8, 1.1), wave(8, 1.9)] }));
+  const call = async (...words: readonly string[]): Promise<string> => {
+    const { code, out, err } = await moec(words, { cwd: folder });
+    expect([code, code === 0 ? '' : err]).toEqual([0, '']);
+    return out;
+  };
+  await call('emerge', 'calls.onnx', '--experts', '4', '--top', '4', '--evaluate', 'none', '--speed', 'none', '--threads', '1', '-o', 'experts');
+  const numbers = async (target: string): Promise<readonly number[]> =>
+    (JSON.parse(await call('run', target, '--inputs', 'x.json', '--json', '--full')) as { readonly y: number[][] }).y.flat();
+  const [dense, experts] = [await numbers('calls.onnx'), await numbers('experts')];
+  expect(distance(Float64Array.from(experts), Float64Array.from(dense))).toBeLessThan(1e-4);
+  expect(await call('emerge', 'calls.onnx', '--experts', '4', '--dry-run')).toContain('2 would be converted');
+  rmSync(folder, { recursive: true });
 });

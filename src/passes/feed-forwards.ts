@@ -92,7 +92,7 @@ function search(graph: Graph, weights: readonly Weight[], found: (one: Draft | M
   for (const node of graph.nodes) {
     if (node.op.name === 'mixture') found(miss(node, `it is a mixture of ${expertCount(node)} already`));
     else if (/^onnx\.com\.microsoft\.Q?MoE$/.test(node.op.name)) found(miss(node, 'it is a mixture of experts already'));
-    else if (node.bodies) for (const body of Object.values(node.bodies)) search(body, [...weights, ...body.weights], (one) => found('why' in one ? one : inside(one, node)));
+    else if (node.bodies) for (const body of Object.values(node.bodies)) search(body, [...weights, ...body.weights], (one) => found(inside(one, node)));
     const candidate = candidateAt(node, among, readers);
     if (candidate) found(candidate);
   }
@@ -100,7 +100,10 @@ function search(graph: Graph, weights: readonly Weight[], found: (one: Draft | M
 
 const miss = (node: Node, why: string): Missed => ({ name: node.outputs[0]?.name ?? node.op.name, why, ...(node.span ? { span: node.span } : {}) });
 
-const inside = ({ y }: Draft, node: Node): Missed => ({ ...miss(node, `it stands inside \`${node.outputs[0]?.name}\`, a ${node.op.foreign?.type ?? node.op.name}`), name: y.name });
+const inside = (one: Draft | Missed, node: Node): Missed => ({
+  ...miss(node, `it stands inside \`${node.outputs[0]?.name}\`, a ${node.op.foreign?.type ?? node.op.name}`),
+  name: 'why' in one ? one.name : one.y.name,
+});
 
 function expertCount({ attrs, bodies }: Node): string {
   const n = attrs['n'];
@@ -169,6 +172,7 @@ function reason({ last, first, middle }: Whole, round: boolean, among: Matrices)
   if (products.length > 2) return `${products.length} products meet in it; one (plain) or two (gated) are taken`;
   const [gate, up] = products;
   if (!gate || last.kind !== 'product') return 'it has no product';
+  if ((gate.x.type?.dims.length ?? 0) < 2) return `\`${gate.x.name}\` is one row without an axis of tokens, which experts are picked for`;
   if (up && gate.x !== up.x) return `its two products read different values, \`${gate.x.name}\` and \`${up.x.name}\``;
   const strange = otherNumbers(gate, middle);
   if (strange !== undefined) return strange;

@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Value } from '../graph/graph.ts';
 import { carried } from '../onnx/extras.ts';
+import { flatten } from '../onnx/flatten.ts';
 import { type Imported, importModel } from '../onnx/import.ts';
 import { upgrade } from '../onnx/upgrade/upgrade.ts';
 import { recognised } from '../passes/recognition.ts';
@@ -104,10 +105,10 @@ function isCheckpoint(folder: string): boolean {
   return read?.ok === true && typeof read.value['model_type'] === 'string';
 }
 
-/** The model with its graph raised to ops, for what works on ops, and all else that its file says; other models are as they were. */
+/** The model with its graph raised to ops, for what works on ops, and all else that its file says; functions stand where they are called. Other models are as they were. */
 export function raisedModel(found: Found): Found {
   const { imported, model } = found;
   if (!imported) return found;
-  const graph = recognised(model.graph);
-  return { ...found, model: { ...model, graph }, imported: { ...imported, extras: carried(imported.extras, model.graph, graph) } };
+  const graph = recognised(flatten(model.graph, imported.functions));
+  return { ...found, model: { ...model, graph }, imported: { ...imported, functions: [], extras: carried(imported.extras, model.graph, graph) } };
 }

@@ -68,7 +68,7 @@ export function middleOf(hidden: Value, among: Matrices): Middle {
     nodes.add(node);
     for (const input of node.inputs) {
       if (!input || isNumber(input, among)) continue;
-      if (isNarrow(input, node)) blockers.set(node, { node, what: `${node.op.name} with ${input.name}` });
+      if (among.seen(input) || isNarrow(input, node)) blockers.set(node, { node, what: `${node.op.name} with ${input.name}` });
       else visit(input);
     }
   };

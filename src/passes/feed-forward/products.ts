@@ -51,7 +51,15 @@ export function productOf(one: Value | undefined, among: Weighed): Product | und
 function multiplied(node: Node, seen: SeenWeights): Product | undefined {
   const [x, right] = node.inputs;
   const matrix = seen(right);
-  return x && matrix?.source.dims.length === 2 && !seen(x) ? { x, matrix: matrix.source, nodes: [node], weights: matrix.weights } : undefined;
+  const source = matrix && flat(matrix.source, node);
+  return x && source && !seen(x) ? { x, matrix: source, nodes: [node], weights: matrix.weights } : undefined;
+}
+
+/** A matrix, also one with axes of size 1 in front that give the result no axis. */
+function flat(source: Source, { inputs: [x], outputs: [y] }: Node): Source | undefined {
+  const sizes = source.dims.slice(-2);
+  if (sizes.length < 2 || count(sizes) !== count(source.dims)) return undefined;
+  return source.dims.length === 2 || x?.type?.dims.length === y?.type?.dims.length ? reshapedView(source, sizes) : undefined;
 }
 
 function biased(node: Node, among: Weighed): Product | undefined {

@@ -4,8 +4,8 @@ import { isDim } from '../../graph/attr.ts';
 import { constant as sizeOf } from '../../graph/dim.ts';
 import type { Node, Value, Weight } from '../../graph/graph.ts';
 import type { Source } from '../../graph/source.ts';
-import { constantDims } from '../../graph/type.ts';
-import { interleavedView, joinedView, reshapedView, slicedView, transposedView } from '../../graph/views.ts';
+import { constantDims, type DType } from '../../graph/type.ts';
+import { castView, interleavedView, joinedView, reshapedView, slicedView, transposedView } from '../../graph/views.ts';
 import type { Producers } from '../producers.ts';
 
 /** A weight as some value of the graph shows it. */
@@ -73,11 +73,14 @@ function viewed(node: Node, result: number, of: Source): Source | undefined {
     case 'reshape':
       return dims && (pairsOf(node, of, dims) ?? reshapedView(of, dims));
     case 'cast':
-      return of.dtype === attrs['to'] ? of : undefined;
+      return of.dtype === attrs['to'] || (attrs['to'] === 'f32' && halves.has(of.dtype)) ? castView(of, attrs['to'] as DType) : undefined;
     default:
       return undefined;
   }
 }
+
+/** Element types that f32 holds exactly: files keep weights so to be half as large. */
+const halves: ReadonlySet<DType> = new Set(['f16', 'bf16']);
 
 /** Axes in another order, where that is none or the last two exchanged. */
 function turned(of: Source, order: readonly number[]): Source | undefined {
