@@ -12,7 +12,7 @@ import { encodeModel } from '../src/onnx/wire.ts';
 import { toBytes } from '../src/weights/elements.ts';
 import { openTensors } from '../src/weights/open.ts';
 import { sourceArray } from '../src/weights/source.ts';
-import { again, imported, info, modelOf, node, tensor } from './onnx-messages.ts';
+import { again, f32, imported, info, modelOf, node, run, tensor } from './onnx-messages.ts';
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -31,6 +31,19 @@ test('types are read: names of sizes, sizes nobody named, and none', () => {
   );
   expect(read.graph.inputs.map(({ type }) => type && spellType(type))).toEqual(['[batch, 3]', '[open.0, 2]', undefined]);
   expect(read.graph.nodes.map(({ outputs }) => outputs[0]?.type && spellType(outputs[0].type))).toEqual(['[batch, 3]', '[batch, 3]', undefined]);
+});
+
+test('a node without a name is not called like another', async () => {
+  const model = modelOf({
+    input: [info('x', 2)],
+    output: [info('y', 2)],
+    node: [node('Neg', ['x'], ['inner'], { name: 'y' }), node('Exp', ['inner'], ['outer']), node('Neg', ['outer'], ['y'])],
+  });
+  const written = again(model);
+  const names = (written.graph?.node ?? []).map(({ name }) => name);
+  expect(new Set(names).size).toBe(3);
+  expect(names[0]).toBe('y');
+  expect(await run(written, { x: f32([2], [0, 1]) })).toEqual({ y: [-1, Math.fround(-Math.exp(-1))] });
 });
 
 test('what the graph has no place for survives', () => {

@@ -3,6 +3,7 @@
 import { Bug } from '../diagnostics/bug.ts';
 import { constant } from '../graph/constant.ts';
 import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
+import { unusedName } from '../graph/names.ts';
 import type { NdArray } from '../graph/nd-array.ts';
 import { attributeOf } from './attributes.ts';
 import type { Extras } from './extras.ts';
@@ -56,9 +57,10 @@ export function emitGraph(graph: Graph, scope: Scope, main: boolean): GraphProto
 
 /** The nodes of a graph in order; constants are left to the initializers where the scope has them. */
 export function emitNodes(graph: Graph, scope: Scope): NodeProto[] {
+  const named = nodeNames(graph, scope);
   return graph.nodes.flatMap((node) => {
     const array = arrayIn(node);
-    if (!array) return [emitNode(node, scope)];
+    if (!array) return [emitNode(node, scope, named(node))];
     return scope.initializers ? [] : node.outputs.map((output) => constantNode(array, scope.names.of(output)));
   });
 }
@@ -75,7 +77,21 @@ function arrayIn(node: Node): NdArray | undefined {
   return array;
 }
 
-function emitNode(node: Node, scope: Scope): NodeProto {
+/** Names of nodes: what the file called them, else that of their first result, which a node of the file may have; runtimes want each once. */
+function nodeNames(graph: Graph, { names, extras }: Scope): (node: Node) => string {
+  const given = ({ outputs: [first] }: Node): string | undefined => first && extras.nodes.get(first)?.name;
+  const taken = new Set(graph.nodes.flatMap((node) => given(node) ?? []));
+  const next = new Map<string, number>();
+  return (node) => {
+    const own = given(node);
+    if (own !== undefined) return own;
+    const name = unusedName(node.outputs.map((one) => names.of(one)).find((one) => one !== '') ?? node.op.foreign?.type ?? '', taken, next);
+    taken.add(name);
+    return name;
+  };
+}
+
+function emitNode(node: Node, scope: Scope, name: string): NodeProto {
   const { foreign } = node.op;
   if (!foreign) throw new Bug(`${node.op.name} is no op of ONNX: it should have been lowered`);
   scope.domains.add(foreign.domain);
@@ -88,7 +104,7 @@ function emitNode(node: Node, scope: Scope): NodeProto {
   return {
     input,
     output,
-    name: output.find((name) => name !== '') ?? foreign.type,
+    name,
     opType,
     ...(attribute.length > 0 ? { attribute } : {}),
     ...(foreign.domain === '' ? {} : { domain: foreign.domain }),

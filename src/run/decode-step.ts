@@ -34,6 +34,28 @@ export function emptyPast(inputs: readonly Port[], rows: number): Readonly<Recor
   );
 }
 
+/** Inputs that ask for the logits of so many last tokens, as exporters call them. */
+export const logitsWanted: ReadonlySet<string> = new Set(['num_logits_to_keep', 'logits_to_keep']);
+
+/** The logits of all tokens, for models that ask how many are wanted: 0. */
+export function allLogits(inputs: readonly Port[]): Readonly<Record<string, Tensor>> {
+  return Object.fromEntries(
+    inputs.flatMap(({ name, dims }) =>
+      logitsWanted.has(name)
+        ? [
+            [
+              name,
+              integers(
+                dims.map(() => 1),
+                [0],
+              ),
+            ],
+          ]
+        : [],
+    ),
+  );
+}
+
 /** Prompts as one rectangle, padded on the left: ids, and a mask that is 0 where nothing is. */
 export function leftPadded(rows: readonly (readonly number[])[], pad: number): { readonly ids: readonly number[]; readonly mask: readonly number[]; readonly width: number } {
   const width = Math.max(...rows.map((row) => row.length));
@@ -91,6 +113,7 @@ export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector)
             ids.map(() => 0),
           ),
           ...activeFeed(plan),
+          ...allLogits(engine.inputs),
           ...emptyPast(engine.inputs, rows),
         },
         width - 1,
@@ -111,6 +134,7 @@ export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector)
             tokens.map(() => 0),
           ),
           ...activeFeed(plan),
+          ...allLogits(engine.inputs),
           ...held,
         },
         0,

@@ -1,7 +1,7 @@
 /** Decodes without a cache: the whole sequence runs again for every token. Rows are padded on the right, where causal attention cannot see. */
 
 import type { Stepper } from './decode.ts';
-import { activeFeed, logitsAt } from './decode-step.ts';
+import { activeFeed, allLogits, logitsAt } from './decode-step.ts';
 import type { Engine } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
 import type { StatsCollector } from './routing-stats.ts';
@@ -18,6 +18,7 @@ export function rerunner(engine: Engine, plan: DecodePlan, stats: StatsCollector
     const square = [rows.length, width];
     const feeds = {
       ...activeFeed(plan),
+      ...allLogits(engine.inputs),
       input_ids: integers(
         square,
         rows.flatMap((row) => columns.map((i) => row[i] ?? plan.pad)),

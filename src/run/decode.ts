@@ -2,7 +2,7 @@
 
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { decodeByLoop } from './decode-loop.ts';
-import { stepper } from './decode-step.ts';
+import { logitsWanted, stepper } from './decode-step.ts';
 import { rerunner } from './decode-whole.ts';
 import type { Engine } from './engine.ts';
 import type { Form } from './executable.ts';
@@ -45,7 +45,7 @@ export async function decode(engine: Engine, form: Form, plan: DecodePlan, contr
 }
 
 /** Inputs that decoding fills in, whatever the form. */
-const fillable = new Set(['input_ids', 'attention_mask', 'position_ids', 'token_type_ids', 'active']);
+const fillable = new Set(['input_ids', 'attention_mask', 'position_ids', 'token_type_ids', 'active', ...logitsWanted]);
 const loopInputs = new Set(['max_new_tokens', 'temperature', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'stop_tokens', 'uniforms', 'seen', 'pad_token', 'finished']);
 
 function whyNot({ inputs, outputs }: Engine, form: Form): string | undefined {

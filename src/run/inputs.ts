@@ -4,7 +4,7 @@ import { type Diagnostic, diagnose, type Outcome, refuse, sink } from '../diagno
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { count } from '../graph/nd-array.ts';
 import type { DType } from '../graph/type.ts';
-import { emptyPast } from './decode-step.ts';
+import { allLogits, emptyPast } from './decode-step.ts';
 import type { JsonObject } from './json.ts';
 import type { Tensors } from './protocol.ts';
 import { integers, numbersOf, type Port, type Tensor, tensorOf } from './tensor.ts';
@@ -147,6 +147,8 @@ function filled(port: Port, feeds: ReadonlyMap<string, Tensor>): { readonly tens
     const tensor = emptyPast([port], rows)[port.name];
     return tensor && { tensor, value: 'nothing in the past' };
   }
+  const all = allLogits([port])[port.name];
+  if (all) return { tensor: all, value: 'logits of all tokens' };
   if (port.dtype !== 'i64' || port.dims.length !== 2) return undefined;
   const made = (columns: number, value: (column: number) => number): Tensor =>
     integers(

@@ -6,7 +6,7 @@ import { constant, show } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
-import { emptyPast } from './decode-step.ts';
+import { allLogits, emptyPast } from './decode-step.ts';
 import { reasonOf } from './faults.ts';
 import type { Found } from './find-model.ts';
 import { readInputs } from './inputs.ts';
@@ -85,11 +85,9 @@ function rowsOfTokens({ inputs, nodes }: Graph): number | undefined {
 
 /** Windows of tokens. `name` is what messages call their text. */
 export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: string, window: number): Outcome<readonly Sample[]> {
-  const empty = emptyPast(portsOf(graph), 1);
-  const feeds = (ids: readonly number[]): Readonly<Record<string, NdArray>> => ({
-    ...feedsOf(ids),
-    ...Object.fromEntries(Object.entries(empty).map(([name, tensor]) => [name, toNdArray(tensor)])),
-  });
+  const ports = portsOf(graph);
+  const same = Object.entries({ ...allLogits(ports), ...emptyPast(ports, 1) }).map(([name, tensor]) => [name, toNdArray(tensor)] as const);
+  const feeds = (ids: readonly number[]): Readonly<Record<string, NdArray>> => ({ ...feedsOf(ids), ...Object.fromEntries(same) });
   const strange = graph.inputs.find((input) => !(input.name in feeds([0])));
   if (strange) return refuse(name, `the model takes \`${strange.name}\`, which no text gives; a .json file of inputs can`);
   if (tokens.length < fewest) return refuse(name, `it has ${tokens.length} tokens, and ${fewest} are the fewest`);

@@ -3,6 +3,7 @@
 import { count } from '../graph/nd-array.ts';
 import { activeName } from '../passes/set-picks.ts';
 import { randomNumbers } from '../weights/random.ts';
+import { logitsWanted } from './decode-step.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { type Port, type Tensor, tensorOf } from './tensor.ts';
@@ -47,6 +48,7 @@ const usualVocabulary = 64;
 function valuesOf(name: string, { active }: Session['executable']): ((column: number) => number) | undefined {
   const usual: Readonly<Record<string, (column: number) => number>> = {
     ...besideIds,
+    ...Object.fromEntries([...logitsWanted].map((one) => [one, () => 0])),
     [activeName]: () => active?.usual ?? 1,
   };
   return usual[name];

@@ -2,7 +2,7 @@
 
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { activeName } from '../passes/set-picks.ts';
-import { emptyPast } from './decode-step.ts';
+import { allLogits, emptyPast } from './decode-step.ts';
 import type { Executable } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
@@ -28,6 +28,7 @@ export function textFeeds({ inputs, executable }: Pick<Session, 'inputs' | 'exec
     input_ids: integers(square, rows.flat()),
     ...Object.fromEntries(Object.entries(besideIds).map(([name, value]) => [name, all(value)])),
     ...(executable.active ? { [activeName]: integers([], [executable.active.usual]) } : {}),
+    ...allLogits(inputs),
     ...emptyPast(inputs, rows.length),
   };
   return Object.fromEntries(inputs.flatMap(({ name }) => (usual[name] ? [[name, usual[name]]] : [])));
