@@ -184,6 +184,36 @@ test('a damaged model is a diagnostic or another model', () => {
   );
 });
 
+test('a function whose branches hold weights, and one of whose results nobody reads', async () => {
+  const large = Array.from({ length: 100 }, (_, i) => Math.sin(i));
+  const branch = (name: string, op: string) => ({
+    name,
+    type: attributeTypes.graph,
+    g: { name, output: [{ name: 'r' }], initializer: [tensor('w', [100], large)], node: [node(op, ['x', 'w'], ['r'])] },
+  });
+  const model = modelOf(
+    {
+      input: [info('x', 100), { name: 'go', type: { tensorType: { elemType: 9, shape: {} } } }],
+      output: [info('y', 100)],
+      node: [node('Choose', ['x', 'go'], ['y', ''], { domain: 'moec' })],
+    },
+    {
+      functions: [
+        {
+          ...{ name: 'Choose', domain: 'moec', input: ['x', 'go'], output: ['y', 'z'], opsetImport: [{ domain: '', version: 21 }] },
+          node: [node('If', ['go'], ['y'], { attribute: [branch('then_branch', 'Add'), branch('else_branch', 'Sub')] }), node('Neg', ['x'], ['z'])],
+        },
+      ],
+    },
+  );
+  const x = f32([100], Array(100).fill(1));
+  const wanted = large.map((one) => Math.fround(1 - Math.fround(one)));
+  const feeds = { x, go: new ort.Tensor('bool', Uint8Array.of(0), []) };
+  const read = imported(model);
+  const flat = decodeModel(exportModel(flatten(read.graph, read.functions), { ...optionsOf(read), functions: [], place: placing(read) }));
+  expect([await run(again(model), feeds), await run(flat, feeds)]).toEqual([{ y: wanted }, { y: wanted }]);
+});
+
 test('feed-forwards in functions become experts', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'moec-functions-'));
   const wave = (n: number, step: number): readonly number[] => Array.from({ length: n }, (_, i) => Math.sin(i * step));

@@ -9,6 +9,7 @@ import { spellType } from '../src/graph/type.ts';
 import { importModel } from '../src/onnx/import.ts';
 import { attributeTypes, type GraphProto, type TensorProto } from '../src/onnx/messages.ts';
 import { encodeModel } from '../src/onnx/wire.ts';
+import { recogniseOps } from '../src/passes/recognise-ops.ts';
 import { toBytes } from '../src/weights/elements.ts';
 import { openTensors } from '../src/weights/open.ts';
 import { sourceArray } from '../src/weights/source.ts';
@@ -185,6 +186,23 @@ test('small arrays are constants, which passes fold', () => {
   expect(read.graph.nodes[0]).toMatchObject({ op: constant, attrs: { array: { dtype: 'i64', dims: [2], data: Float64Array.of(2, 2) } } });
 });
 
+test('constants that the file says something about are constants, with what it says', () => {
+  const said = { docString: 'Why.', metadataProps: [{ key: 'k', value: 'v' }] };
+  const held = (name: string, dims: readonly number[]) =>
+    node('Constant', [], [name], { ...said, attribute: [{ name: 'value', type: attributeTypes.tensor, t: tensor('', dims, Array(dims.reduce((a, b) => a * b, 1)).fill(2)) }] });
+  const model = modelOf({
+    input: [info('x', 'rows', 10)],
+    output: [info('y', 'rows', 10)],
+    node: [held('w', [10, 10]), held('b', [10]), node('MatMul', ['x', 'w'], ['h']), node('Add', ['h', 'b'], ['y'])],
+  });
+  const raised = recogniseOps(imported(model).graph);
+  expect(raised.weights.map(({ path }) => path)).toEqual(['w']);
+  expect(raised.nodes.map(({ op }) => op.name)).toEqual(['constant', 'matmul', 'add']);
+  const { graph } = again(model);
+  expect(graph?.initializer).toMatchObject([{ name: 'w', ...said }]);
+  expect(graph?.node?.[0]).toMatchObject({ opType: 'Constant', ...said });
+});
+
 test('a tensor in an attribute is an array, whatever name it has there', () => {
   const value = { name: 'value', type: attributeTypes.tensor, t: tensor('any', [1], [3]) };
   const read = imported(
@@ -230,6 +248,16 @@ test.each([
   ],
   ['too few bytes', encodeModel(modelOf({ initializer: [{ name: 'w', dims: [100], dataType: 1, rawData: new Uint8Array(4) }] })), '`w` has 4 bytes and needs 400'],
   ['a result twice', encodeModel(modelOf({ input: [info('x', 1)], output: [info('x', 1), info('x', 1)] })), 'two results are called `x`'],
+  [
+    'a tensor of a node in another file',
+    encodeModel(
+      modelOf({
+        node: [node('ConstantOfShape', ['s'], ['y'], { attribute: [{ name: 'value', type: attributeTypes.tensor, t: { dims: [1], dataType: 1, dataLocation: 1 } }] })],
+        input: [info('s', 1)],
+      }),
+    ),
+    'the tensor of ConstantOfShape lies in another file',
+  ],
   ['a list of graphs', encodeModel(modelOf({ node: [node('Odd', [], ['y'], { attribute: [{ name: 'all', type: 10, graphs: [{}] }] })] })), 'Odd has a list of graphs'],
 ])('%s', (_, bytes, says) => {
   const read = importModel(bytes, 'm');

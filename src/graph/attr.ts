@@ -1,8 +1,8 @@
 /** Telling the kinds of settings apart, and comparing them. */
 
 import type { Dim } from './dim.ts';
-import type { NdArray } from './nd-array.ts';
-import type { Float, Floats, Raw } from './onnx.ts';
+import { type NdArray, ndArray } from './nd-array.ts';
+import type { Float, Floats, ForeignAttr, Raw } from './onnx.ts';
 import type { Attr } from './op.ts';
 
 const isObject = (attr: unknown): attr is object => typeof attr === 'object' && attr !== null && !Array.isArray(attr);
@@ -30,6 +30,15 @@ export function isFloats(attr: Attr): attr is Floats {
 /** Whether the setting is an attribute of ONNX that is carried as bytes. */
 export function isRaw(attr: Attr): attr is Raw {
   return isObject(attr) && 'kind' in attr && attr.kind === 'raw';
+}
+
+/** The array that a `Constant` of ONNX with this setting is; undefined for text and for what is carried as bytes. */
+export function constantArray(attr: Attr | ForeignAttr): NdArray | undefined {
+  if (typeof attr === 'number') return ndArray([], [attr], 'i64');
+  if (isArray(attr)) return attr;
+  if (isFloat(attr)) return ndArray([], [attr.value]);
+  if (isFloats(attr)) return ndArray([attr.values.length], attr.values);
+  return Array.isArray(attr) && attr.every((one) => typeof one === 'number') ? ndArray([attr.length], attr, 'i64') : undefined;
 }
 
 /** Whether two settings mean the same. */

@@ -41,8 +41,8 @@ function inline(call: Node, fn: FunctionGraph, known: Known, inside: readonly Fu
   const became = new Map<Value, Value | undefined>(fn.graph.inputs.map((input, i) => [input, call.inputs[i]]));
   fn.graph.outputs.forEach((output, i) => {
     const result = call.outputs[i];
-    // A result keeps the name and type that the caller gave it, unless it is an input passed on or goes out twice.
-    if (result && !became.has(output.value)) became.set(output.value, value(result.name, result.type));
+    // A result keeps the name and type that the caller gave it, unless it is an input passed on, goes out twice, or has no name because nothing reads it.
+    if (result && result.name !== '' && !became.has(output.value)) became.set(output.value, value(result.name, result.type));
   });
   const copy: Copy = { became, prefix: first?.name ?? fn.name, attrs: { ...fn.defaults, ...call.attrs } };
   for (const node of fn.graph.nodes) {

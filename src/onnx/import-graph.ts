@@ -1,9 +1,10 @@
 /** GraphProto and the nodes of functions to graphs: the part of reading that models and functions share. */
 
+import { constantArray } from '../graph/attr.ts';
 import { type GraphBuilder, graphBuilder } from '../graph/builder.ts';
 import { foreign } from '../graph/foreign.ts';
 import { type Graph, type Value, value, type Weight } from '../graph/graph.ts';
-import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
+import { count, type NdArray } from '../graph/nd-array.ts';
 import type { ForeignAttr } from '../graph/onnx.ts';
 import { bytesOf, type DType, tensor } from '../graph/type.ts';
 import { attrOf, rawAttribute, typedAttribute } from './attributes.ts';
@@ -41,6 +42,8 @@ export interface Gathered {
   readonly defaults: string[];
   /** Where the model's bytes begin in their buffer. */
   readonly base: number;
+  /** Inside a function, which has no weights: what graphs in it hold is constant. */
+  readonly within?: 'function';
 }
 
 /** Names as they are visible at some place: those of the graph, then those around it. */
@@ -65,7 +68,7 @@ export function readGraph(message: GraphProto, gathered: Gathered, outer: Scope 
   for (const one of message.sparseInitializer ?? [])
     readConstant(one.values?.name ?? '', { name: 'sparse_value', type: attributeTypes.sparseTensor, sparseTensor: one }, scope, build);
   const types = new Map([...(message.valueInfo ?? []), ...(message.output ?? [])].map((info) => [info.name ?? '', info]));
-  readNodes(message.node ?? [], types, scope, build, gathered, weights);
+  readNodes(message.node ?? [], types, scope, build, gathered, gathered.within ? undefined : weights);
   const twice = (message.output ?? []).find(({ name }, i, all) => all.findIndex((other) => other.name === name) !== i);
   if (twice) throw new Refusal(`two results are called \`${twice.name}\``);
   const outputs = (message.output ?? []).map(({ name = '' }) => ({ name, value: lookUp(name, scope, 'a result') }));
@@ -124,11 +127,13 @@ export function readNodes(
   }
 }
 
-/** The tensor of a `Constant` node that says nothing else, where it is too large to be folded or lies elsewhere. */
-function largeConstant(node: NodeProto, name: string): TensorProto | undefined {
+/** The tensor of a `Constant` node, where it is too large to be folded or lies elsewhere; what is said of the node is said of the tensor. */
+function largeConstant({ docString, metadataProps, ...node }: NodeProto, name: string): TensorProto | undefined {
   const tensor = tensorIn(node);
   const dims = tensor && sizesOf(tensor.dims ?? []);
-  return dims && (count(dims) > constantUpTo || tensor.dataLocation === 1) && dtypeOf(tensor.dataType ?? 0) ? { ...tensor, name } : undefined;
+  return dims && (count(dims) > constantUpTo || tensor.dataLocation === 1) && dtypeOf(tensor.dataType ?? 0)
+    ? { ...tensor, name, ...present({ docString, metadataProps }) }
+    : undefined;
 }
 
 /** The tensor of a `Constant` node that says nothing else. The name a tensor has there means nothing. */
@@ -151,6 +156,7 @@ function readNode(node: NodeProto, types: ReadonlyMap<string, ValueInfoProto>, s
     const { name = '', type, g } = attribute;
     if (type === attributeTypes.graph && g && !attribute.refAttrName) bodies.push([name, readGraph(g, gathered, scope)]);
     else if (type === attributeTypes.graphs) throw new Refusal(`${reader} has a list of graphs`);
+    else if (attribute.t?.dataLocation === 1) throw new Refusal(`the tensor of ${reader} lies in another file`);
     else attrs.push([name, attrOf(attribute)]);
   }
   const { domain = '', opType = '', overload } = node;
@@ -168,12 +174,7 @@ function constantOf(node: NodeProto): NdArray | undefined {
   const [attribute, ...others] = node.attribute ?? [];
   if (!plainConstant(node) || others.length > 0 || !attribute) return undefined;
   const tensor = tensorIn(node);
-  if (tensor) return arrayOf(tensor);
-  const attr = attrOf(typedAttribute(attribute));
-  if (typeof attr === 'number') return ndArray([], [attr], 'i64');
-  if (typeof attr !== 'object' || 'data' in attr) return undefined;
-  if ('kind' in attr) return attr.kind === 'float' ? ndArray([], [attr.value]) : attr.kind === 'floats' ? ndArray([attr.values.length], attr.values) : undefined;
-  return attr.every((one) => typeof one === 'number') ? ndArray([attr.length], attr, 'i64') : undefined;
+  return tensor ? arrayOf(tensor) : constantArray(attrOf(typedAttribute(attribute)));
 }
 
 /** A small array as a constant, a larger one as a weight; what the language has no element type for as a `Constant` node. */
@@ -181,12 +182,12 @@ function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder
   const { name = '', docString, metadataProps, unknown } = message;
   const extra = present({ docString, metadataProps, unknown });
   const dims = sizesOf(message.dims ?? []);
-  const small = dims && count(dims) <= constantUpTo && !extra ? arrayOf(message) : undefined;
+  const small = dims && (gathered.within || (count(dims) <= constantUpTo && !extra)) ? arrayOf(message) : undefined;
   if (small) {
     scope.own.set(name, build.constant(small, name));
     return [];
   }
-  const dtype = dtypeOf(message.dataType ?? 0);
+  const dtype = gathered.within ? undefined : dtypeOf(message.dataType ?? 0);
   const path = unusedPath(name, gathered);
   // Small whole numbers beyond 2^53 are ends of slices, which passes read: data is never so small.
   const ends = dtype === 'i64' && dims && count(dims) <= constantUpTo && !extra && message.dataLocation !== 1;

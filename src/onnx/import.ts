@@ -105,7 +105,7 @@ function readFunction(fn: FunctionProto, gathered: Gathered): FunctionGraph {
   const types = new Map((valueInfo ?? []).map((info) => [info.name ?? '', info]));
   const inputs = input.map((one) => define(one, scope, types.get(one), gathered));
   const build = graphBuilder();
-  readNodes(node ?? [], types, scope, build, gathered);
+  readNodes(node ?? [], types, scope, build, { ...gathered, within: 'function' });
   const outputs = output.map((one) => {
     const value = scope.own.get(one);
     if (!value) throw new Refusal(`the function ${name} has no \`${one}\``);

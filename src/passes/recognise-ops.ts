@@ -1,7 +1,7 @@
 /** Raises nodes of ONNX to ops of moec where they mean exactly that, so that passes see one language. An import goes through this first. */
 
 import { Bug } from '../diagnostics/bug.ts';
-import { isArray } from '../graph/attr.ts';
+import { constantArray, isArray } from '../graph/attr.ts';
 import { constant } from '../graph/constant.ts';
 import { type Dim, constant as sizeOf, symbol } from '../graph/dim.ts';
 import { type Graph, type Node, type Value, value, type Weight } from '../graph/graph.ts';
@@ -28,14 +28,19 @@ export function recogniseOps(graph: Graph): Graph {
   let unknown = 0;
   const fresh = (): Dim => symbol(`unknown.${unknown++}`);
   let around: Surroundings | undefined;
-  const { build, of } = rewriteNodes(graph, (node, into) => {
+  const { build, of } = rewriteNodes(graph, (given, into) => {
     around ??= surroundings(graph, into);
+    const node = plainConstant(given);
     const weight = weightOf(node, taken, numbered);
     if (weight) {
       weights.push(weight);
       return [weight.value];
     }
-    if (!node.op.foreign) return undefined;
+    if (!node.op.foreign) {
+      if (node === given) return undefined;
+      into.push(node);
+      return node.outputs;
+    }
     const results = raised(node, into, around) ?? typed(node, into, around, fresh);
     around.numbers.learn(node, results);
     return results;
@@ -54,6 +59,14 @@ export function recogniseOps(graph: Graph): Graph {
 function surroundings(graph: Graph, build: Parameters<typeof producersOf>[0]): Surroundings {
   const from = producersOf(build);
   return { from, numbers: knownNumbers(from), isComputable: computableSizes(graph) };
+}
+
+/** A `Constant` node as the constant that it is: the importer leaves those that the file says something about. */
+function plainConstant(node: Node): Node {
+  const [setting, ...others] = Object.values(node.attrs);
+  const [output] = node.outputs;
+  const array = node.op.name === 'onnx.Constant' && others.length === 0 ? constantArray(setting) : undefined;
+  return array && output ? { ...node, op: constant, attrs: { array }, outputs: [value(output.name, tensor(array.dtype, array.dims))] } : node;
 }
 
 /** A large constant as a weight: exporters write weights both ways. */
