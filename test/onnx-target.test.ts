@@ -191,6 +191,20 @@ test('it is run where it lies, and as compiled', async () => {
   expect(JSON.parse(here.out).y[0]).toHaveLength(10);
 });
 
+test('an input that the file gives no sizes is taken with any', async () => {
+  const at = mkdtempSync(join(scratch, 'open-'));
+  const open = (name: string) => ({ name, type: { tensorType: { elemType: 1 } } });
+  writeFileSync(join(at, 'open.onnx'), encodeModel(modelOf({ input: [open('x')], output: [open('y')], node: [node('Neg', ['x'], ['y'])] })));
+  expect(await moec(['compile', 'open.onnx', '-o', 'new'], { cwd: at })).toMatchObject({ code: 0 });
+  for (const x of [[[1, 2]], [1], 5]) {
+    writeFileSync(join(at, 'in.json'), JSON.stringify({ x }));
+    for (const target of ['open.onnx', 'new']) {
+      const { code, out } = await moec(['run', target, '--inputs', 'in.json', '--json'], { cwd: at });
+      expect([code, JSON.stringify(JSON.parse(out).y).replaceAll('-', '')]).toEqual([0, JSON.stringify(x)]);
+    }
+  }
+});
+
 test('explained it says what its weights take', async () => {
   const at = folder(rich, farData);
   const { code, out } = await moec(['explain', 'old.onnx', '--json'], { cwd: at });

@@ -28,6 +28,15 @@ const told = (given: JsonObject, of = ports): readonly string[] =>
   readInputs(given, of).diagnostics.map(({ code, message, fixes }) => [`${code}: ${message}`, ...fixes.map(({ text }) => text)].join(' | '));
 
 describe('inputs from a file', () => {
+  it('have any sizes where the model says none', () => {
+    const open: Port = { name: 'x', dtype: 'f32', dims: [], open: true };
+    const read = readInputs({ x: [[1, 2]] }, [open]);
+    expect(read).toMatchObject({ ok: true, value: { x: { dims: [1, 2], data: Float32Array.of(1, 2) } } });
+    expect(readInputs({ x: 3 }, [open])).toMatchObject({ ok: true, value: { x: { dims: [] } } });
+    expect(told({ x: [[1], [2, 3]] }, [open])).toEqual([expect.stringMatching(/^input-is-ragged/)]);
+    expect(told({}, [open])).toEqual([expect.stringContaining('f32[..]')]);
+  });
+
   it('become tensors', () => {
     const read = readInputs(good, ports);
     expect(read).toEqual({

@@ -50,10 +50,10 @@ export function quotedText(text: string): string {
 }
 
 /** What may be given for an input: a tensor, or lists in lists. */
-export function inputType({ dtype, dims }: Port): string {
+export function inputType({ dtype, dims, open }: Port): string {
   const tensor = `TypedTensor<'${tensorTypes[dtype]}'>`;
   const leaf = leaves[dtype];
-  if (leaf === undefined || dims.some((size) => size === 0)) return tensor;
+  if (leaf === undefined || open || dims.some((size) => size === 0)) return tensor;
   return `${tensor} | ${dims.reduce<string>((inner) => `readonly ${inner.includes(' ') ? `(${inner})` : inner}[]`, leaf)}`;
 }
 
@@ -71,6 +71,6 @@ function sizeType(size: number | string, axis: number): string {
 }
 
 /** The type in words, for doc comments: `i64[batch_size, sequence_length]`. */
-export function spelled({ dtype, dims }: Port): string {
-  return `\`${dtype}[${dims.join(', ')}]\``;
+export function spelled({ dtype, dims, open }: Port): string {
+  return `\`${dtype}[${open ? '..' : dims.join(', ')}]\``;
 }

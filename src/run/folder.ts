@@ -41,6 +41,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
   if (faults.length > 0 || !info.ok) return { ok: false, diagnostics: faults };
   const { stop, bos, pad } = info.value;
   const context = manifest.context ?? info.value.context;
+  const open = [...manifest.inputs, ...manifest.outputs].filter((port) => port.open).map((port) => port.name);
   const executable = (name: string, form: Executable['form']): Executable => ({
     model: { kind: 'file', path: join(folder, name) },
     form,
@@ -52,6 +53,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
     ...((manifest.vocabulary ?? undefined) === undefined ? {} : { vocabulary: manifest.vocabulary }),
     ...(bos === undefined ? {} : { bos }),
     ...(pad === undefined ? {} : { pad }),
+    ...(open.length > 0 ? { open } : {}),
   });
   const generates = manifest.files.some(({ name }) => name === generateName);
   return {

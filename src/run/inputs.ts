@@ -45,22 +45,22 @@ export function readInputs(given: JsonObject, ports: readonly Port[]): Outcome<T
   return found.failed ? { ok: false, diagnostics: found.all } : { ok: true, value: Object.fromEntries(feeds), diagnostics: found.all };
 }
 
-/** The type of an input as moec writes it: `i64[batch_size, sequence_length]`. */
-export function typeOf({ dtype, dims }: Pick<Port, 'dtype'> & { readonly dims: readonly (number | string)[] }): string {
-  return `${dtype}[${dims.join(', ')}]`;
+/** The type of an input as moec writes it: `i64[batch_size, sequence_length]`; `f32[..]` where nothing is known of its sizes. */
+export function typeOf({ dtype, dims, open }: Pick<Port, 'dtype' | 'dims' | 'open'>): string {
+  return `${dtype}[${open ? '..' : dims.join(', ')}]`;
 }
 
 /** A list of lists as a tensor, whose sizes and elements fit the port. */
 function readTensor(value: unknown, port: Port): Outcome<Tensor> {
-  const { name, dtype } = port;
+  const { name, dtype, open } = port;
   const dims: number[] = [];
   for (let at: unknown = value; Array.isArray(at); at = at[0]) dims.push(at.length);
   if (dims.at(-1) === 0) dims.push(...port.dims.slice(dims.length).map((size) => (typeof size === 'number' ? size : 0)));
-  const ranked = dims.length === port.dims.length;
+  const ranked = open ?? dims.length === port.dims.length;
   const leaves: unknown[] = [];
   const ragged = ranked ? flatten(value, dims, 0, leaves) : undefined;
   if (ragged !== undefined) return refuse(diagnose('input-is-ragged', { name, found: ragged }));
-  const fits = ranked && dims.every((size, axis) => typeof port.dims[axis] === 'string' || port.dims[axis] === size);
+  const fits = ranked && dims.every((size, axis) => open || typeof port.dims[axis] === 'string' || port.dims[axis] === size);
   if (!fits)
     return refuse(
       diagnose(

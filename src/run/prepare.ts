@@ -106,12 +106,13 @@ function keptBy({ outputs }: Graph): readonly string[] {
 }
 
 /** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */
-export function factsOf({ model, folder }: Found): Outcome<Omit<Executable, 'model' | 'form'>> {
+export function factsOf({ model, folder, imported }: Found): Outcome<Omit<Executable, 'model' | 'form'>> {
   const { dims = [] } = model.graph.outputs.find(({ name }) => name === 'logits')?.value.type ?? {};
   // With two axes they are of classes, not of tokens.
   const width = dims.length === 3 ? dims[2] : undefined;
   const vocabulary = width && constant(width);
-  const known = vocabulary === undefined ? {} : { vocabulary };
+  const open = imported ? [...model.graph.inputs.filter(({ type }) => !type), ...model.graph.outputs.filter(({ value }) => !value.type)].map(({ name }) => name) : [];
+  const known = { ...(vocabulary === undefined ? {} : { vocabulary }), ...(open.length > 0 ? { open } : {}) };
   if (folder === undefined) return { ok: true, value: { ...known, stop: [], tokenizer: vocabulary === bytesInAll ? { kind: 'bytes' } : undefined }, diagnostics: [] };
   const info = checkpointInfo(folder);
   if (!info.ok) return info;

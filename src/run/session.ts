@@ -60,12 +60,13 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     if ((await close()) && spare) spareWorker(worker, spare);
     else await worker.terminate();
   };
+  const asOpen = (port: Port): Port => (executable.open?.includes(port.name) ? { ...port, open: true } : port);
   let closed: Promise<void> | undefined;
   let next = 0;
   const value: Session = {
     executable,
-    inputs: reply.inputs,
-    outputs: reply.outputs,
+    inputs: reply.inputs.map(asOpen),
+    outputs: reply.outputs.map(asOpen),
     async run(feeds, wanted) {
       const outcome = await ask({ kind: 'run', id: next++, feeds, ...(wanted ? { wanted } : {}) });
       return through(outcome, (answer) => (answer.kind === 'result' ? answer.outputs : undefined));
