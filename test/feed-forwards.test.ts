@@ -253,6 +253,10 @@ const near: Readonly<Record<string, Near>> = {
     body: 'h = matmul(x, up)\na = softmax(h)\ny = matmul(a, down)',
     why: 'what stands between its products is not elementwise: softmax at `a`',
   },
+  "an op of somebody's own": {
+    body: 'h = matmul(x, up)\na: f32[2, 3, 6] = onnx.acme.Fancy(h)\ny = matmul(a, down)',
+    why: 'what stands between its products is not elementwise: acme.Fancy at `a`',
+  },
   'a number for each neuron': {
     body: `${plain}s = mul(a, b)\ny = matmul(s, down)`,
     why: 'what stands between its products is not elementwise: mul with b at `s`',

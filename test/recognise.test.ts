@@ -38,6 +38,7 @@ const cases: Readonly<Record<string, readonly string[]>> = {
   CumSum: ['a: i64[] = 1\ny = onnx.CumSum(x, a)'],
   Div: ['y = onnx.Div(x, p)', 'k: i64[] = 2\ny = onnx.Div(ids, k)'],
   Dropout: ['y = onnx.Dropout(x)'],
+  Einsum: ['y = onnx.Einsum(x, u, equation: "bsk,kn->bsn")', 'y = onnx.Einsum(x, w, equation: "... k, n k -> ... n")', 'y = onnx.Einsum(x, z, equation: "bik,bjk->bij")'],
   Elu: ['y = onnx.Elu(x, alpha: float 0.5)'],
   Equal: ['k: i64[] = 1\ny = onnx.Equal(ids, k)'],
   Erf: ['y = onnx.Erf(x)'],
@@ -114,6 +115,10 @@ const cases: Readonly<Record<string, readonly string[]>> = {
   Xor: ['a = onnx.Greater(x, z)\nb = onnx.Less(x, v)\ny = onnx.Xor(a, b)'],
   'com.microsoft.BiasGelu': ['y = onnx.com.microsoft.BiasGelu(x, v)'],
   'com.microsoft.FastGelu': ['y = onnx.com.microsoft.FastGelu(x)', 'y = onnx.com.microsoft.FastGelu(x, v)'],
+  'com.microsoft.FusedMatMul': [
+    'y = onnx.com.microsoft.FusedMatMul(x, w, transB: 1, alpha: float 0.5)',
+    't = onnx.Transpose(x, perm: [0, 2, 1])\ny = onnx.com.microsoft.FusedMatMul(t, z, transA: 1, transB: 1)',
+  ],
   'com.microsoft.Gelu': ['y = onnx.com.microsoft.Gelu(x)'],
   'com.microsoft.QuickGelu': ['y = onnx.com.microsoft.QuickGelu(x)', 'y = onnx.com.microsoft.QuickGelu(x, alpha: float 1)'],
 };
@@ -203,6 +208,8 @@ test.each([
   ['of the last of equals', 'y = onnx.ArgMax(x, axis: 1, select_last_index: 1)', ['onnx.ArgMax']],
   ['of a sum without itself', 'a: i64[] = 1\ny = onnx.CumSum(x, a, exclusive: 1)', ['onnx.CumSum']],
   ['of a norm over two axes', 'g: f32[3, 4] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12}\ny = onnx.LayerNormalization(x, g, axis: 1)', ['onnx.LayerNormalization']],
+  ['of sums over several axes', 'y = onnx.Einsum(x, z, equation: "bij,bij->b")', ['onnx.Einsum']],
+  ['of a transposed result', 'y = onnx.Einsum(x, u, equation: "bsk,kn->bns")', ['onnx.Einsum']],
   ['of columns by a list', 'y = onnx.Gather(x, ids, axis: 2)', ['onnx.Gather']],
 ])('nodes stay: %s', (_, lines, left) => {
   const raised = recogniseOps(read(lines));

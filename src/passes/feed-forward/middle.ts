@@ -43,7 +43,13 @@ const between: ReadonlySet<string> = new Set([
   ],
   ...['onnx.QuantizeLinear', 'onnx.DynamicQuantizeLinear', 'onnx.DequantizeLinear', 'onnx.Cast', 'onnx.Mul', 'onnx.Add', 'onnx.LeakyRelu', 'onnx.Elu', 'onnx.Selu', 'onnx.Celu'],
   ...['onnx.PRelu', 'onnx.HardSwish', 'onnx.HardSigmoid', 'onnx.Mish', 'onnx.Softsign', 'onnx.Pow', 'onnx.Gelu', 'onnx.Relu', 'onnx.Tanh', 'onnx.Sigmoid', 'onnx.Erf', 'onnx.Clip'],
+  ...['onnx.Shrink', 'onnx.Swish', 'onnx.ThresholdedRelu', 'onnx.Round', 'onnx.Sign'],
 ]);
+
+/** Whether a node is an op of somebody's own that one value goes through. */
+function isOwn({ op, inputs }: Node, { isFixed }: Matrices): boolean {
+  return !['', 'com.microsoft', undefined].includes(op.foreign?.domain) && inputs.filter((one) => one && !isFixed(one)).length === 1;
+}
 
 /** The middle before a value. */
 export function middleOf(hidden: Value, among: Matrices): Middle {
@@ -59,7 +65,7 @@ export function middleOf(hidden: Value, among: Matrices): Middle {
     const node = among.from.any(one);
     if (product) products.set(one, product);
     else if (node && elementwise.has(node.op.name)) walk(node);
-    else if (node && between.has(node.op.name)) {
+    else if (node && (between.has(node.op.name) || isOwn(node, among))) {
       blockers.set(node, { node, what: node.op.name.replace('onnx.', '') });
       if (node.inputs[0]) visit(node.inputs[0]);
     } else strays.push(one);

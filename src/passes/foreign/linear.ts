@@ -22,6 +22,26 @@ const gemm: Raise = (call) => {
   return [bias ? call.one(add, [times(product, alpha), bias]) : times(product, alpha)];
 };
 
+/** α · A' · B', the last two axes of either turned on request. */
+const fusedProduct: Raise = (call) => {
+  if (call.int('transBatchA', 0) !== 0 || call.int('transBatchB', 0) !== 0) return stay();
+  const turned = (i: number, flag: string): Value => (call.int(flag, 0) === 0 ? call.value(i) : call.one(transpose, [call.value(i)]));
+  const product = call.one(matmul, [turned(0, 'transA'), turned(1, 'transB')]);
+  const alpha = call.float('alpha', 1);
+  return [alpha === 1 ? product : call.one(mul, [product, call.like(product, alpha)])];
+};
+
+/** `bsk,kn->bsn`, with `nk` in the middle, and with the letters in front on both sides: a product of matrices. */
+const einsum: Raise = (call) => {
+  const [, a = '', k = '', b = '', p = '', q = '', y = '', n = ''] = /^(.*)(\w),(.*)(\w)(\w)->(.*)(\w)$/.exec(call.text('equation', '').replaceAll(' ', '')) ?? [];
+  const turned = q === k;
+  const lead = b === '' || b === a.slice(0, -1);
+  const letters = a.replace('...', '') + k + n;
+  if (a !== y || !lead || k === '' || n !== (turned ? p : q) || k !== (turned ? q : p) || new Set(letters).size !== letters.length || call.values().length !== 2) return stay();
+  if (b === '' && a === '') return stay();
+  return [call.one(matmul, [call.value(0), turned ? call.one(transpose, [call.value(1)]) : call.value(1)])];
+};
+
 interface Along {
   readonly op: Op;
   readonly before?: (call: Call, x: Value) => Value;
@@ -71,6 +91,7 @@ const summedUp: Raise = (call) => {
 export const linearRows: Readonly<Record<string, Raise>> = {
   ArgMax: argmaxed,
   CumSum: summedUp,
+  Einsum: einsum,
   Gemm: gemm,
   LayerNormalization: normed(layer_norm),
   LogSoftmax: along(log_softmax),
@@ -84,4 +105,5 @@ export const linearRows: Readonly<Record<string, Raise>> = {
   ReduceSumSquare: reduced({ op: sum, before: squared }),
   SimplifiedLayerNormalization: normed(rms_norm),
   Softmax: along(softmax),
+  'com.microsoft.FusedMatMul': fusedProduct,
 };
