@@ -188,6 +188,7 @@ writeFileSync(join(scratch, 'beyond-bert.json'), '[{"input_ids": [[1, 40]], "tok
 writeFileSync(join(scratch, 'beyond-segments.json'), '[{"input_ids": [[1, 3]], "token_type_ids": [[0, 9]], "attention_mask": [[1, 1]]}]');
 const root = fileURLToPath(new URL('..', import.meta.url));
 const small = ['V=40', 'D=16', 'H=32', 'L=2', 'N=2'].flatMap((one) => ['--set', one]);
+const classifier = [join(root, 'models/bert.moe'), '--model', 'BertClassifier', '--set', 'kinds=["BertForSequenceClassification"]', ...small, '--experts', '4'];
 
 describe('refused, with nothing left behind', () => {
   const four = ['llama', '--experts', '4'];
@@ -252,34 +253,12 @@ describe('refused, with nothing left behind', () => {
     ['a token below 0', [...four, '--calibrate', 'below.json'], errors('token-out-of-range', 'token -1 does not exist: the vocabulary has 258')],
     [
       'a token beyond the table of a model without logits',
-      [
-        join(root, 'models/bert.moe'),
-        '--model',
-        'BertClassifier',
-        '--set',
-        'kinds=["BertForSequenceClassification"]',
-        ...small,
-        '--experts',
-        '4',
-        '--calibrate',
-        'beyond-bert.json',
-      ],
+      [...classifier, '--calibrate', 'beyond-bert.json'],
       errors('token-out-of-range', 'token 40 does not exist: the vocabulary has 40'),
     ],
     [
       'a segment that the model does not have',
-      [
-        join(root, 'models/bert.moe'),
-        '--model',
-        'BertClassifier',
-        '--set',
-        'kinds=["BertForSequenceClassification"]',
-        ...small,
-        '--experts',
-        '4',
-        '--calibrate',
-        'beyond-segments.json',
-      ],
+      [...classifier, '--calibrate', 'beyond-segments.json'],
       /error\[model-does-not-run\]: onnxruntime could not run the model: Gather `\S+`: indices element out of data bounds, idx=9 must be within the inclusive range \[-2,1\]\n/,
     ],
     [
