@@ -125,6 +125,77 @@ describe('inputs from a file', () => {
   });
 });
 
+describe('what is usual', () => {
+  const usual = (given: JsonObject, of: readonly Port[]): unknown => {
+    const read = readInputs(given, of);
+    return read.ok ? Object.fromEntries(Object.entries(read.value).map(([name, { dims, data }]) => [name, [dims, [...data].map(Number)]])) : read.diagnostics;
+  };
+  const row = { input_ids: [[7, 8]] };
+
+  it('of a past is no rows, also where it is kept as a latent without heads', () => {
+    const latent: readonly Port[] = [
+      { name: 'input_ids', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'attention_mask', dtype: 'i64', dims: ['B', 'T'] },
+      { name: 'position_ids', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'past_key_values.0.key', dtype: 'f32', dims: ['B', 'P', 4] },
+      { name: 'past_key_values.0.value', dtype: 'f32', dims: ['B', 1, 'P', 2] },
+    ];
+    const ids = [
+      [1, 2],
+      [7, 8],
+    ];
+    expect(usual(row, latent)).toEqual({
+      input_ids: ids,
+      attention_mask: [
+        [1, 2],
+        [1, 1],
+      ],
+      position_ids: [
+        [1, 2],
+        [0, 1],
+      ],
+      'past_key_values.0.key': [[1, 0, 4], []],
+      'past_key_values.0.value': [[1, 1, 0, 2], []],
+    });
+    const kept = { 'past_key_values.0.key': [[[1, 2, 3, 4]]], 'past_key_values.0.value': [[[[5, 6]]]] };
+    expect(usual({ ...row, ...kept }, latent)).toMatchObject({
+      attention_mask: [
+        [1, 3],
+        [1, 1, 1],
+      ],
+      position_ids: [
+        [1, 2],
+        [1, 2],
+      ],
+    });
+  });
+
+  it('of a text that is written beside one that is read is its own', () => {
+    const both: readonly Port[] = [
+      { name: 'decoder_input_ids', dtype: 'i64', dims: ['B', 'T'] },
+      { name: 'decoder_attention_mask', dtype: 'i64', dims: ['B', 'T + P'] },
+      { name: 'decoder_position_ids', dtype: 'i64', dims: ['B', 'T'] },
+      { name: 'input_ids', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'attention_mask', dtype: 'i64', dims: ['B', 'S'] },
+      { name: 'past_key_values.0.key', dtype: 'f32', dims: ['B', 1, 'P', 1] },
+    ];
+    expect(usual({ ...row, decoder_input_ids: [[1, 2, 3]], 'past_key_values.0.key': [[[[5]]]] }, both)).toMatchObject({
+      attention_mask: [
+        [1, 2],
+        [1, 1],
+      ],
+      decoder_attention_mask: [
+        [1, 4],
+        [1, 1, 1, 1],
+      ],
+      decoder_position_ids: [
+        [1, 3],
+        [1, 2, 3],
+      ],
+    });
+  });
+});
+
 describe('results', () => {
   it('print as nested lists, large ones as a summary', () => {
     const results = {

@@ -4,11 +4,11 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
-import { diagnose } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { BenchJob, Contender, Round } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
 import { roundCommand } from './bench-round.ts';
-import { Refusal } from './exit.ts';
+import { must, Refusal } from './exit.ts';
 import { ownCall } from './package.ts';
 import type { OutputOptions } from './print.ts';
 import { progress } from './progress.ts';
@@ -57,9 +57,7 @@ async function roundOf(job: BenchJob, folder: string, name: string, signal: Abor
   const { code, out, err } = await output([...ownCall(), roundCommand, file], signal);
   const last = out.trim().split('\n').at(-1) ?? '';
   if (!last.startsWith('{')) throw new Refusal(diagnose('session-ended', { reason: `the process of ${name} ended with ${code}: ${firstWords(err)}` }));
-  const found = JSON.parse(last) as { readonly ok: true; readonly value: Round } | { readonly ok: false; readonly diagnostics: readonly { readonly message: string }[] };
-  if (found.ok) return found.value;
-  throw new Refusal(diagnose('model-does-not-run', { reason: found.diagnostics.map(({ message }) => message).join('; ') }));
+  return must(JSON.parse(last) as Outcome<Round>);
 }
 
 /** What a process said first of its end; what Node says of memory before its reason is left out. */

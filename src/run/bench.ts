@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Operand } from '../passes/bare-products.ts';
+import { whyNot } from './decode.ts';
 import type { Executable, Provider } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import { greedySettings } from './sample.ts';
@@ -66,7 +67,8 @@ function modelRound(job: ModelJob): Promise<Outcome<Round>> {
   return loaded(job.model, job, async (session, seconds) => {
     const speeds: Speed[] = [];
     for (const context of job.contexts) {
-      const speed = await (continues(job.model) ? decoding(session, context, job) : whole(session, context));
+      const writes = continues(job.model) && whyNot(session, job.model.form) === undefined;
+      const speed = await (writes ? decoding(session, context, job) : whole(session, context));
       if (!speed.ok) return speed;
       speeds.push(speed.value);
     }

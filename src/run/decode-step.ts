@@ -12,6 +12,25 @@ import { floatsOf, integers, type Port, type Tensor, tensorOf } from './tensor.t
 const past = 'past_key_values.';
 const present = 'present.';
 
+/** The prefix of names in a model that reads one text and writes another: those of the text that it writes. */
+export const decoderPrefix = 'decoder_';
+
+/** What the names of a step's tokens, mask and positions begin with. */
+export function steppedPrefix(inputs: readonly Pick<Port, 'name'>[]): '' | typeof decoderPrefix {
+  return inputs.some(({ name }) => name === `${decoderPrefix}input_ids`) ? decoderPrefix : '';
+}
+
+/** Whether an input takes keys or values of the past. */
+export function isPast({ name }: Pick<Port, 'name'>): boolean {
+  return name.startsWith(past);
+}
+
+/** The axis of the rows so far: behind the batch, the first whose size has a name. Keys and values of heads have it third, a latent second. */
+export function pastAxis({ dims }: Pick<Port, 'dims'>): number {
+  const axis = dims.findIndex((size, at) => at > 0 && typeof size === 'string');
+  return axis < 0 ? 2 : axis;
+}
+
 /** The names of the results that are fed back. */
 export function presentNames(inputs: readonly Port[]): readonly string[] {
   return inputs.filter(({ name }) => name.startsWith(past)).map(({ name }) => present + name.slice(past.length));

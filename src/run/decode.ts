@@ -48,7 +48,8 @@ export async function decode(engine: Engine, form: Form, plan: DecodePlan, contr
 const fillable = new Set(['input_ids', 'attention_mask', 'position_ids', 'token_type_ids', 'active', ...logitsWanted]);
 const loopInputs = new Set(['max_new_tokens', 'temperature', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'stop_tokens', 'uniforms', 'seen', 'pad_token', 'finished']);
 
-function whyNot({ inputs, outputs }: Engine, form: Form): string | undefined {
+/** Why a prompt cannot be continued with what a model takes and gives, where it cannot. */
+export function whyNot({ inputs, outputs }: Pick<Engine, 'inputs' | 'outputs'>, form: Form): string | undefined {
   const known = (name: string): boolean => fillable.has(name) || (form !== 'whole' && name.startsWith('past_key_values.')) || (form === 'loop' && loopInputs.has(name));
   const stranger = inputs.find(({ name }) => !known(name));
   if (stranger) return `it takes \`${stranger.name}\`, which no prompt gives`;

@@ -4,7 +4,7 @@ import { type Diagnostic, diagnose, type Outcome, refuse, sink } from '../diagno
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { count } from '../graph/nd-array.ts';
 import type { DType } from '../graph/type.ts';
-import { allLogits, emptyPast } from './decode-step.ts';
+import { allLogits, decoderPrefix, emptyPast, isPast, pastAxis, steppedPrefix } from './decode-step.ts';
 import type { JsonObject } from './json.ts';
 import type { Tensors } from './protocol.ts';
 import { integers, numbersOf, type Port, type Tensor, tensorOf } from './tensor.ts';
@@ -38,7 +38,7 @@ export function readInputs(given: JsonObject, ports: readonly Port[]): Outcome<T
   for (const one of disagreements(ports, feeds)) found.report(one);
   for (const port of ports) {
     if (Object.hasOwn(given, port.name)) continue;
-    const usual = filled(port, feeds);
+    const usual = filled(port, ports, feeds);
     if (usual) feeds.set(port.name, usual.tensor);
     found.report(usual ? diagnose('input-filled', { name: port.name, value: usual.value }) : diagnose('input-missing', { name: port.name, type: typeOf(port) }));
   }
@@ -138,27 +138,42 @@ function* disagreements(ports: readonly Port[], feeds: ReadonlyMap<string, Tenso
 }
 
 /** The usual value of an input that was not given, in words and numbers. */
-function filled(port: Port, feeds: ReadonlyMap<string, Tensor>): { readonly tensor: Tensor; readonly value: string } | undefined {
-  const ids = feeds.get('input_ids');
+function filled(port: Port, ports: readonly Port[], feeds: ReadonlyMap<string, Tensor>): { readonly tensor: Tensor; readonly value: string } | undefined {
+  const own = port.name.startsWith(decoderPrefix) ? decoderPrefix : '';
+  const ids = feeds.get(`${own}input_ids`);
   if (ids?.dims.length !== 2) return undefined;
   const [rows = 0, width = 0] = ids.dims;
-  const before = [...feeds].find(([name]) => name.startsWith('past_key_values.'))?.[1].dims[2] ?? 0;
-  if (port.name.startsWith('past_key_values.') && before === 0) {
+  const past = rowsBefore(ports, feeds);
+  if (isPast(port) && past === 0) {
     const tensor = emptyPast([port], rows)[port.name];
     return tensor && { tensor, value: 'nothing in the past' };
   }
   const all = allLogits([port])[port.name];
   if (all) return { tensor: all, value: 'logits of all tokens' };
+  // What a decoder reads beside its own text has no past.
+  const before = own === steppedPrefix(ports) ? past : 0;
   if (port.dtype !== 'i64' || port.dims.length !== 2) return undefined;
   const made = (columns: number, value: (column: number) => number): Tensor =>
     integers(
       [rows, columns],
       Array.from({ length: rows * columns }, (_, i) => value(i % columns)),
     );
-  if (port.name === 'attention_mask') return { tensor: made(before + width, () => 1), value: 'every token counts' };
-  if (port.name === 'position_ids') return { tensor: made(width, (column) => before + column), value: `positions run from ${before}` };
-  if (port.name === 'token_type_ids') return { tensor: made(width, () => 0), value: 'all of the first segment' };
-  return undefined;
+  switch (port.name.slice(own.length)) {
+    case 'attention_mask':
+      return { tensor: made(before + width, () => 1), value: 'every token counts' };
+    case 'position_ids':
+      return { tensor: made(width, (column) => before + column), value: `positions run from ${before}` };
+    case 'token_type_ids':
+      return { tensor: made(width, () => 0), value: 'all of the first segment' };
+    default:
+      return undefined;
+  }
+}
+
+/** The rows of the past that was given; 0 where none was. */
+function rowsBefore(ports: readonly Port[], feeds: ReadonlyMap<string, Tensor>): number {
+  const given = ports.find((port) => isPast(port) && feeds.has(port.name));
+  return (given && feeds.get(given.name)?.dims[pastAxis(given)]) ?? 0;
 }
 
 /** What a result is printed as: nested lists, or a summary of a large one. */

@@ -3,7 +3,7 @@
 import { count } from '../graph/nd-array.ts';
 import { activeName } from '../passes/set-picks.ts';
 import { randomNumbers } from '../weights/random.ts';
-import { logitsWanted } from './decode-step.ts';
+import { decoderPrefix, isPast, logitsWanted } from './decode-step.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { type Port, type Tensor, tensorOf } from './tensor.ts';
@@ -22,7 +22,7 @@ export interface SeededOptions {
 export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'executable'>, { seed, rows, length }: SeededOptions): Tensors {
   const made = (port: Port): Tensor => {
     const { name, dtype } = port;
-    const past = name.startsWith('past_key_values.');
+    const past = isPast(port);
     const dims = port.dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : past ? 0 : length));
     const value = valuesOf(name, executable);
     const random = value ? new Float64Array() : randomNumbers(name, seed, 1, 0, count(dims));
@@ -51,5 +51,5 @@ function valuesOf(name: string, { active }: Session['executable']): ((column: nu
     ...Object.fromEntries([...logitsWanted].map((one) => [one, () => 0])),
     [activeName]: () => active?.usual ?? 1,
   };
-  return usual[name];
+  return usual[name.startsWith(decoderPrefix) ? name.slice(decoderPrefix.length) : name];
 }
