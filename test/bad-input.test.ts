@@ -253,6 +253,11 @@ describe('where a compile writes', () => {
     for (const more of [['--link'], ['-o', at]]) await refused(['compile', 'llama', '--in-place', ...more], 2, "error: option '--in-place' cannot be used with option '");
     for (const more of [['-o', at], ['--report', 'page.html'], ['--speed', 'none'], ['--generate']])
       await refused(['emerge', 'llama', '--sweep', ...more], 2, "error: option '--sweep [GRID]' cannot be used with option '");
+    for (const words of [
+      ['compile', 'llama', '-o', at],
+      ['run', 'llama', '--prompt', 'a'],
+    ])
+      await refused([...words, '--dump-after', 'lower', '--json'], 2, "error: option '--dump-after <PASS>' cannot be used with option '--json'");
     for (const more of [
       ['--prompt', 'a'],
       ['--temperature', '1'],

@@ -1,5 +1,6 @@
 /** `moec bench`: what the bound is made of, what is printed, and what is refused. Speeds themselves are not held to anything here. */
 
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -164,9 +165,30 @@ describe('moec bench', () => {
     ]);
   }, 60_000);
 
-  it('only reads where a model does not continue', async () => {
-    const { out } = await moec(['bench', 'models/tiny.moe', ...quick, '--no-cache', '--no-bound', '--json']);
-    expect(JSON.parse(out).models[0].medians).toEqual({ load: expect.any(Number), 'read 8': expect.any(Number) });
+  const small = ['V=64', 'D=16', 'H=32', 'L=1', 'E=4', 'W=8', 'picked=2'].flatMap((one) => ['--set', one]);
+  it.each([
+    ['does not continue', ['models/tiny.moe', '--no-cache']],
+    ['writes to what it reads beside a prompt', ['models/moa.moe', ...small]],
+  ])(
+    'only reads where a model %s',
+    async (_, words) => {
+      const { out } = await moec(['bench', ...words, ...quick, '--no-bound', '--json']);
+      expect(JSON.parse(out).models[0].medians).toEqual({ load: expect.any(Number), 'read 8': expect.any(Number) });
+    },
+    60_000,
+  );
+
+  it('says what its process was refused as it would be said here', async () => {
+    const broken = join(scratch, 'broken');
+    expect((await moec(['compile', 'models/tiny.moe', '-o', broken])).code).toBe(0);
+    const read = JSON.parse(readFileSync(join(broken, 'moec.json'), 'utf8'));
+    const file = join(broken, 'model.onnx');
+    const bytes = readFileSync(file).fill(255, 0, 16);
+    writeFileSync(file, bytes);
+    for (const one of read.files) if (one.name === 'model.onnx') one.sha256 = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(broken, 'moec.json'), JSON.stringify(read));
+    const { code, err } = await moec(['bench', broken, ...quick, '--no-bound']);
+    expect([code, err.match(/onnxruntime/g)?.length]).toEqual([1, 1]);
   }, 60_000);
 
   it.each<readonly [string, readonly string[], number, string]>([

@@ -16,7 +16,7 @@ import { resolveTarget } from '../src/cli/target.ts';
 import { takesColor } from '../src/cli/terminal.ts';
 import { Bug } from '../src/diagnostics/bug.ts';
 import { makeLlama } from './checkpoints.ts';
-import { moec, recording } from './terminal.ts';
+import { type Called, moec, recording } from './terminal.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'moec-cli-'));
 afterAll(() => rmSync(scratch, { recursive: true }));
@@ -141,6 +141,16 @@ test('explain: a code, with or without what stands around it; all of them; as da
   expect((await moec(['explain', 'error[inner-sizes-differ]'])).out).toBe(out);
   expect((await moec(['explain'])).out.split('\n').length).toBeGreaterThan(40);
   expect(JSON.parse((await moec(['explain', 'cannot-read', '--json'])).out)).toMatchObject({ code: 'cannot-read', severity: 'error' });
+});
+
+test('a graph is printed after a pass that runs, and said to be none after one that does not', async () => {
+  const shown = async (pass: string): Promise<Called> => moec(['compile', 'models/tiny.moe', '--set', 'L=1', '--dry-run', '--dump-after', pass]);
+  expect((await shown('lower')).out).toContain('graph Tiny(');
+  const none = await shown('cut-mixtures');
+  expect([none.out.includes('graph'), none.err]).toEqual([
+    false,
+    expect.stringContaining('note[pass-not-run]: the pass cut-mixtures is not run here, so there is no graph after it\n'),
+  ]);
 });
 
 test('passes and ops are listed, shown one by one, and given as data', async () => {

@@ -1,6 +1,6 @@
 /** The `.moe` file that `moec emerge` writes says of every layer where it stands, so that it is checked and compiled to what was written beside it. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -15,6 +15,51 @@ afterAll(() => rmSync(scratch, { recursive: true }));
 const call = (...words: readonly string[]): Promise<Called> => moec(words, { cwd: scratch });
 const wave = (n: number, step: number): readonly number[] => Array.from({ length: n }, (_, i) => Math.sin(i * step));
 writeFileSync(join(scratch, 'inputs.json'), JSON.stringify({ x: [0.7, 1.1, 1.9].map((step) => wave(8, step)) }));
+
+test('what moec emerge wrote is converted further, under another name, and says which values it is for', async () => {
+  writeFileSync(join(scratch, 'wide.moe'), source('  a = Block()\n  b = Block()', 'b(a(x))').replaceAll('16', 'H').replace('param D = 8', 'param D = 8\nparam H = 32'));
+  const half = ['--set', 'H=16', '--seed', '3'];
+  const more = ['--experts', '4', '--top', '1', '--speed', 'none', ...half];
+  for (const [from, layers, to] of [
+    ['wide.moe', '0', 'once'],
+    ['once/wide.moe', 'b.ffn', 'twice'],
+  ] as const) {
+    const { code, err } = await call('emerge', from, '--layers', layers, ...more, '-o', to);
+    expect(code, err).toBe(0);
+  }
+  const text = readFileSync(join(scratch, 'twice/wide.moe'), 'utf8');
+  expect(text).toContain(
+    'import { WideEmergent } from "../once/wide"\n\n/// WideEmergent with experts in 1 feed-forward, by moec emerge. Its experts are those of --set H=16 --seed 3.\nmodel WideEmergent2 from WideEmergent {\n',
+  );
+  expect(await outputOf('twice/wide.moe', ...half)).toEqual(await outputOf('twice'));
+  expect(distance(await outputOf('twice'), Float64Array.from(await outputOf('once')))).toBeGreaterThan(1e-2);
+});
+
+test('a folder is not replaced that holds what the model is made of', async () => {
+  const before = (folder: string): readonly string[] => readdirSync(join(scratch, folder)).sort();
+  writeFileSync(join(scratch, 'kept.moe'), source('  a = Block()\n  b = Block()', 'b(a(x))'));
+  const emerge = ['--experts', '4', '--top', '1', '--speed', 'none'];
+  expect((await call('emerge', 'kept.moe', '--layers', '0', ...emerge, '-o', 'kept')).code).toBe(0);
+  writeFileSync(join(scratch, 'beside.moe'), 'import { KeptEmergent } from "./kept/kept"\nmodel Beside from KeptEmergent {}\n');
+  const named = readFileSync(join(scratch, 'kept/kept.moe'), 'utf8').replace('"kept.experts', '"kept/kept.experts').replace('../kept', './kept');
+  writeFileSync(join(scratch, 'names.moe'), named);
+  const there = before('kept');
+  for (const [file, lost] of [
+    ['kept/kept.moe', 'kept.moe'],
+    ['beside.moe', 'kept.moe'],
+    ['names.moe', 'kept.experts.safetensors'],
+    ['kept/model.onnx', 'model.onnx'],
+  ])
+    for (const words of [
+      ['compile', String(file)],
+      ['emerge', String(file), '--layers', '0', ...emerge],
+      ['emerge', String(file), '--layers', '0', ...emerge, '--dry-run'],
+    ]) {
+      const { code, err } = await call(...words, '-o', 'kept');
+      expect([code, err]).toEqual([1, `error[would-lose-source]: kept holds ${lost}, which the model is made of: write to another folder\n\n1 error\n`]);
+    }
+  expect(before('kept')).toEqual(there);
+});
 
 /** A model of these parts, applied as `body` says. */
 const source = (parts: string, body: string): string => `dim S
@@ -77,8 +122,8 @@ function exported(places: readonly string[]): Uint8Array {
   );
 }
 
-async function outputOf(target: string): Promise<readonly number[]> {
-  const { code, out, err } = await call('run', target, '--inputs', 'inputs.json', '--json', '--full');
+async function outputOf(target: string, ...more: readonly string[]): Promise<readonly number[]> {
+  const { code, out, err } = await call('run', target, ...more, '--inputs', 'inputs.json', '--json', '--full');
   expect(code, err).toBe(0);
   const [y] = Object.values(JSON.parse(out) as Readonly<Record<string, unknown[]>>);
   return (y ?? []).flat(3) as number[];

@@ -11,6 +11,7 @@ import { type ExitCode, exit, Refusal } from './exit.ts';
 import {
   addFindingOptions,
   dumper,
+  dumpOption,
   type FindingOptions,
   findOrRefuse,
   loweringOf,
@@ -25,7 +26,7 @@ import { version } from './package.ts';
 import { type OutputOptions, printDiagnostics, printNext, quoted, type Sources, table } from './print.ts';
 import { bytes, progress } from './progress.ts';
 import { nameOf } from './read.ts';
-import { refuseToReplace, stageFolder, stageInside } from './staging.ts';
+import { refuseToLose, refuseToReplace, stageFolder, stageInside } from './staging.ts';
 import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -65,7 +66,7 @@ export function compile(cli: Cli): void {
     .addOption(new Option('--in-place', "write beside the checkpoint's own files and use their bytes").conflicts(['out', 'link']))
     .option('--link', "hard-link the checkpoint's files instead of writing data")
     .addOption(seedOption())
-    .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them; `lower` is the last)')
+    .addOption(dumpOption('print the graph after this pass (`moec passes` lists them; `lower` is the last)'))
     .option('--dry-run', 'say what would be written')
     .option('--json', 'print the result as JSON')
     .action(cli.action((path: string, options: CompileOptions) => act(cli.terminal, path, options)));
@@ -75,7 +76,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
   const target = checkpointOf(recognise(terminal, path));
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already' }));
   refuseIdle([target], options);
-  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
+  const { found, reader, diagnostics, read } = await findOrRefuse(terminal, target, options);
   const inPlace = options.inPlace ? found.folder : undefined;
   if ((options.inPlace || options.link) && (found.folder === undefined || found.imported))
     throw new Refusal(diagnose('in-place-needs-checkpoint', { option: options.inPlace ? '--in-place' : '--link' }));
@@ -83,7 +84,10 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
   const dump = await dumper(terminal, options.dumpAfter);
   const { writtenBefore } = await import('../run/manifest.ts');
   const mine = writtenBefore(out);
-  if (inPlace === undefined) refuseToReplace(out, nameOf(terminal.cwd, out), mine);
+  if (inPlace === undefined) {
+    refuseToReplace(out, nameOf(terminal.cwd, out), mine);
+    refuseToLose(out, nameOf(terminal.cwd, out), read);
+  }
   const staging = options.dryRun ? undefined : inPlace === undefined ? stageFolder(out) : stageInside(inPlace);
   try {
     const placing = found.imported ? 'written' : placingOf(options, found.folder, staging?.path ?? nearestFolder(out));
@@ -100,7 +104,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
       placing,
       version: version(),
       ...(options.lowering ? { lowering: options.lowering } : {}),
-      ...dump,
+      ...dump.option,
     };
     const plan = await planCompile(found, settings);
     if (!plan.ok) throw new Refusal(...plan.diagnostics).from(reader.sources);
@@ -110,7 +114,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
       const added = planned.value.filter(({ how }) => how !== 'left in place').map(({ name }) => name);
       refuseToReplace(inPlace, nameOf(terminal.cwd, inPlace), mine, added);
     }
-    const said = [...diagnostics, ...plan.diagnostics, ...announce(plan.value, placing)];
+    const said = [...diagnostics, ...plan.diagnostics, ...dump.missed(), ...announce(plan.value, placing)];
     const report = { terminal, out: nameOf(terminal.cwd, out), diagnostics: said, sources: reader.sources, options };
     if (!staging) return sayPlan(report, planned.value);
     const bar = progress(terminal, 'writing weights', options);
@@ -118,7 +122,7 @@ async function act(terminal: Terminal, path: string, options: CompileOptions): P
     if (!written.ok) throw new Refusal(...written.diagnostics);
     terminal.signal.throwIfAborted();
     staging.commit();
-    return sayWritten(report, written.value, plan.value);
+    return await sayWritten(report, written.value, plan.value);
   } finally {
     staging?.discard();
     found.checkpoint?.close();
@@ -174,13 +178,14 @@ function sayPlan({ terminal, out, diagnostics, sources, options }: Report, files
   return exit.done;
 }
 
-function sayWritten({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[], { form }: CompilePlan): ExitCode {
+async function sayWritten({ terminal, out, diagnostics, sources, options }: Report, files: readonly WrittenFile[], { form, found }: CompilePlan): Promise<ExitCode> {
   if (options.json) printDiagnostics(terminal, diagnostics, { json: true, sources, more: { out, files } });
   else {
     printDiagnostics(terminal, diagnostics, { sources });
     terminal.out(`${out}\n${tableOf(files)}`);
   }
-  const writes = form === 'step' || options.generate;
+  const { takesPrompts } = await import('../run/continues.ts');
+  const writes = options.generate || (form === 'step' && takesPrompts(found));
   printNext(terminal, `moec run ${quoted(out)} ${writes ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, options);
   return exit.done;
 }

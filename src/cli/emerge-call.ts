@@ -46,6 +46,8 @@ export interface Emerging {
   /** What is said of the model. */
   readonly diagnostics: readonly Diagnostic[];
   readonly sources: Sources;
+  /** Absolute paths of the files that it is made of. */
+  readonly read: readonly string[];
 }
 
 /** The settings as a directive of the language would have them. */

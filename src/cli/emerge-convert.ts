@@ -19,7 +19,7 @@ import { packageFolder, version } from './package.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
 import { progress, progressInTurn } from './progress.ts';
 import { nameOf } from './read.ts';
-import { refusePage, refuseToReplace, stageFolder, writeWhole } from './staging.ts';
+import { refusePage, refuseToLose, refuseToReplace, stageFolder, writeWhole } from './staging.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Converts a model, writes it as a compiled folder, and prints the bargain. */
@@ -37,16 +37,17 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
   const shown = nameOf(terminal.cwd, out);
   await sayBargain(terminal, { report, json: call.json ?? false, out: shown, files, diagnostics: [...notFaster(expected, call.target), ...late], sources });
   if (call.report !== undefined) await writeReport(terminal, report, call.report);
-  const { continues } = await import('../run/continues.ts');
-  printNext(terminal, `moec run ${quoted(shown)} ${continues(found) ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
+  const { takesPrompts } = await import('../run/continues.ts');
+  printNext(terminal, `moec run ${quoted(shown)} ${takesPrompts(found) ? '--prompt "Once upon a time"' : '--inputs inputs.json'}`, call);
   return exit.done;
 }
 
 /** The folder to write to, which is moec's to replace; the report's place is looked at too. */
-export async function placeFor(terminal: Terminal, { target, call }: Emerging): Promise<string> {
+export async function placeFor(terminal: Terminal, { target, call, read }: Emerging): Promise<string> {
   const { writtenBefore } = await import('../run/manifest.ts');
   const out = resolve(terminal.cwd, call.out ?? join('out', `${nameOfTarget(target)}-emergent`));
   refuseToReplace(out, nameOf(terminal.cwd, out), writtenBefore(out));
+  refuseToLose(out, nameOf(terminal.cwd, out), read);
   const page = call.report === undefined ? undefined : resolve(terminal.cwd, call.report);
   // The folder of a page may be one that is made for the model.
   if (page !== undefined && (existsSync(dirname(page)) || !`${out}${sep}`.startsWith(`${dirname(page)}${sep}`))) refusePage(page, call.report ?? '');
@@ -105,9 +106,9 @@ async function written(terminal: Terminal, emerging: Emerging, emerged: Emerged,
   const { target, found, call } = emerging;
   const name = nameOfTarget(target);
   const artefact = `${name}.experts.safetensors`;
-  const doc = `${found.model.name} with experts in ${emerged.replacements.length} feed-forward${emerged.replacements.length === 1 ? '' : 's'}, by moec emerge.`;
+  const doc = `${found.model.name} with experts in ${emerged.replacements.length} feed-forward${emerged.replacements.length === 1 ? '' : 's'}, by moec emerge.${givenWith(emerging)}`;
   const paths = emerged.replacements.map(({ feedForward }) => feedForward.path);
-  const source = emergentSource(nameOfEmergent(name), doc, originOf(terminal, emerging, out), paths, artefact);
+  const source = emergentSource(nameOfEmergent(name, found.model.name), doc, originOf(terminal, emerging, out), paths, artefact);
   const staging = stageFolder(out);
   const bar = progress(terminal, 'writing weights', call);
   try {
@@ -132,6 +133,12 @@ async function written(terminal: Terminal, emerging: Emerging, emerged: Emerged,
     bar.end();
     staging.discard();
   }
+}
+
+/** What the call gave that no source can say: without it the model has other sizes or numbers than its experts were made for. */
+function givenWith({ found: { checkpoint }, call: { set = {}, seed } }: Emerging): string {
+  const options = [...Object.entries(set).map(([name, value]) => `--set ${quoted(`${name}=${value}`)}`), ...(!seed || checkpoint ? [] : [`--seed ${seed}`])];
+  return options.length === 0 ? '' : ` Its experts are those of ${options.join(' ').replaceAll(/\s+/g, ' ')}.`;
 }
 
 /** What the written source is derived from, by paths relative to where it will stand. */

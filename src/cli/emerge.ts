@@ -96,9 +96,9 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   if (target.kind === 'compiled') throw new Refusal(diagnose('target-unknown', { path, reason: 'it is compiled already; convert what it was compiled from' }));
   refuseIdle([target], call);
   const asked = call.sweep ?? (await settingsOf(call));
-  const { found, reader, diagnostics } = await findOrRefuse(terminal, target, call);
+  const { found, reader, diagnostics, read } = await findOrRefuse(terminal, target, call);
   const { raisedModel } = await import('../run/find-onnx.ts');
-  const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources };
+  const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources, read };
   try {
     if (call.dryRun) return await sayPlan(terminal, emerging, asked);
     return 'shares' in asked ? await sayGrid(terminal, emerging, asked) : await convertAndSay(terminal, emerging, asked);

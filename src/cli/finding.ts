@@ -1,10 +1,10 @@
 /** What all commands that take a model share: the options that say which model is meant, and finding it. */
 
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Diagnostic, Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -97,12 +97,17 @@ export function nameOfTarget(target: Target): string {
   return 'file' in target ? basename(target.file).replace(/\.(moe|onnx)$/, '') : basename(target.folder);
 }
 
+/** A model with what was read for it and what is said of it. */
+export interface Finding {
+  readonly found: Found;
+  readonly reader: FileReader;
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absolute paths of the files that the model is made of. */
+  readonly read: readonly string[];
+}
+
 /** The model of a source, a checkpoint or a file of ONNX, checked and built; a refusal with its diagnostics where it is not. */
-export async function findOrRefuse(
-  terminal: Terminal,
-  target: Exclude<Target, { kind: 'compiled' }>,
-  options: FindingOptions & OutputOptions,
-): Promise<{ readonly found: Found; readonly reader: FileReader; readonly diagnostics: readonly Diagnostic[] }> {
+export async function findOrRefuse(terminal: Terminal, target: Exclude<Target, { kind: 'compiled' }>, options: FindingOptions & OutputOptions): Promise<Finding> {
   const { modelOfCheckpoint, modelOfSource } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
   if (target.kind === 'onnx') {
@@ -110,7 +115,7 @@ export async function findOrRefuse(
     const { opset } = await loweringOf(options.target ?? 'ort');
     const outcome = modelOfOnnx(target.file, { opset }, nameOf(terminal.cwd, target.file));
     if (!outcome.ok) throw new Refusal(...outcome.diagnostics);
-    return { found: outcome.value, reader, diagnostics: outcome.diagnostics };
+    return { found: outcome.value, reader, diagnostics: outcome.diagnostics, read: [target.file, ...filesOfTensors(outcome.value)] };
   }
   const given = {
     reader,
@@ -125,8 +130,12 @@ export async function findOrRefuse(
   if (!outcome.ok) throw new Refusal(...outcome.diagnostics).from(reader.sources);
   const derived = await derive(terminal, outcome.value, options);
   if (!derived.ok) throw new Refusal(...derived.diagnostics).from(reader.sources);
-  return { found: derived.value, reader, diagnostics: [...outcome.diagnostics, ...derived.diagnostics] };
+  const named = outcome.value.model.derivations.flatMap(({ files }) => files).map(({ path, span }) => join(dirname(span.file), path));
+  const read = [...[...reader.files(), ...named].map((file) => resolve(terminal.cwd, file)), ...filesOfTensors(outcome.value)];
+  return { found: derived.value, reader, diagnostics: [...outcome.diagnostics, ...derived.diagnostics], read };
 }
+
+const filesOfTensors = ({ checkpoint }: Found): readonly string[] => [...new Set([...(checkpoint?.tensors.values() ?? [])].map(({ file }) => file))];
 
 /** The model after what was done to it, which may take calibration. */
 async function derive(terminal: Terminal, found: Found, options: OutputOptions): Promise<Outcome<Found>> {
@@ -138,11 +147,30 @@ async function derive(terminal: Terminal, found: Found, options: OutputOptions):
   return derived;
 }
 
+/** What prints the graph after one pass. */
+export interface Dumper {
+  /** For the options of what runs passes. */
+  readonly option: { readonly dumpAfter?: (pass: string, graph: Graph) => void };
+  /** Says, once all passes have run, that the one which was meant was not among them. */
+  missed(): readonly Diagnostic[];
+}
+
 /** Prints the graph after the pass that `--dump-after` names; a wrong call where there is no such pass. */
-export async function dumper(terminal: Terminal, wanted: string | undefined): Promise<{ readonly dumpAfter?: (pass: string, graph: Graph) => void }> {
-  if (wanted === undefined) return {};
+export async function dumper(terminal: Terminal, wanted: string | undefined): Promise<Dumper> {
+  if (wanted === undefined) return { option: {}, missed: () => [] };
   const { passes } = await import('../passes/index.ts');
   if (wanted !== 'lower' && !passes.has(wanted)) throw new WrongCall(noPass(wanted, [...passes.keys(), 'lower']));
   const { printGraph } = await import('../graph/text.ts');
-  return { dumpAfter: (pass, graph) => (pass === wanted ? terminal.out(printGraph(graph, { longest: 16 })) : undefined) };
+  let met = false;
+  const dumpAfter = (pass: string, graph: Graph): void => {
+    if (pass !== wanted) return;
+    met = true;
+    terminal.out(printGraph(graph, { longest: 16 }));
+  };
+  return { option: { dumpAfter }, missed: () => (met ? [] : [diagnose('pass-not-run', { name: wanted })]) };
+}
+
+/** The option that names a pass to print the graph after; a graph among JSON would be neither. */
+export function dumpOption(words = 'print the graph after this pass (`moec passes` lists them)'): Option {
+  return new Option('--dump-after <PASS>', words).conflicts('json');
 }

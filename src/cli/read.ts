@@ -13,6 +13,8 @@ import type { Terminal } from './terminal.ts';
 /** A reader that also keeps what it read, for the excerpts in diagnostics. */
 export interface FileReader extends Reader {
   readonly sources: Sources;
+  /** The files that it has read, named as they were asked for. */
+  files(): readonly string[];
 }
 
 /** Reads files and their imports. Files under the folder of the call are named from there, others in full. */
@@ -22,7 +24,8 @@ export function fileReader(terminal: Terminal): FileReader {
     if (!texts.has(path)) texts.set(path, textOf(resolve(terminal.cwd, path), path));
     return texts.get(path);
   };
-  return { read, resolve: (from, spec) => resolveImport(terminal.cwd, from, spec), sources: (file) => texts.get(file) };
+  const files = (): readonly string[] => [...texts].flatMap(([path, text]) => (text === undefined ? [] : [path]));
+  return { read, resolve: (from, spec) => resolveImport(terminal.cwd, from, spec), sources: (file) => texts.get(file), files };
 }
 
 /** How a file is called in what is printed: from the folder of the call where it lies in it. */

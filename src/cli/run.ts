@@ -7,7 +7,7 @@ import type { JsonObject } from '../run/json.ts';
 import type { Session } from '../run/session.ts';
 import { between, type Cli, mostTokens, several, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
-import { addFindingOptions, recognise, refuseIdle } from './finding.ts';
+import { addFindingOptions, dumpOption, recognise, refuseIdle } from './finding.ts';
 import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics } from './print.ts';
 import { readTexts, type TextOptions, writeTexts } from './run-text.ts';
@@ -49,7 +49,7 @@ export function run(cli: Cli): void {
     .option('--full', 'print every number of large results')
     .option('--stats', 'say at the end how the mixtures routed')
     .option('--no-cache', 'run the model as it is, without a cache of keys and values')
-    .option('--dump-after <PASS>', 'print the graph after this pass (`moec passes` lists them)');
+    .addOption(dumpOption());
   addOpeningOptions(own)
     .option('--json', 'print the result as JSON')
     .action(cli.action((path: string, options: RunOptions) => act(cli.terminal, path, options)));

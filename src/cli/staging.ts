@@ -1,7 +1,21 @@
 /** Writing so that nothing half written is left behind: everything goes to a temporary name beside its place, and is renamed when it is whole. */
 
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import { diagnose } from '../diagnostics/diagnostic.ts';
 import { Refusal } from './exit.ts';
 import { reasonOf } from './system.ts';
@@ -80,6 +94,14 @@ export function refuseToReplace(folder: string, shown: string, mine: ReadonlySet
   if (others.length === 0) return;
   const [first = '', ...more] = others.sort();
   throw new Refusal(diagnose('would-replace', { folder: shown, what: more.length === 0 ? first : `${first} and ${more.length} more` }));
+}
+
+/** Refuses to replace a folder in which a file lies that the model is made of. `read` are the absolute paths of those. */
+export function refuseToLose(folder: string, shown: string, read: readonly string[]): void {
+  if (!existsSync(folder)) return;
+  const inside = `${realpathSync(folder)}${sep}`;
+  const lost = read.find((file) => existsSync(file) && realpathSync(file).startsWith(inside));
+  if (lost !== undefined) throw new Refusal(diagnose('would-lose-source', { folder: shown, file: basename(lost) }));
 }
 
 /** Refuses, before any work, a file of HTML that could not be written, or that would replace something else than HTML. */

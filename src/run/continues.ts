@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import type { Graph, Node } from '../graph/graph.ts';
 import { recognised } from '../passes/recognition.ts';
 import { decodes, hasCache } from '../targets/pipeline.ts';
+import { fillable } from './decode.ts';
+import { isPast } from './decode-step.ts';
 import type { Found } from './find-model.ts';
 import { readJson } from './json.ts';
 
@@ -11,6 +13,11 @@ import { readJson } from './json.ts';
 export function continues({ model: { graph }, imported, folder }: Pick<Found, 'model' | 'imported' | 'folder'>): boolean {
   if (!imported) return decodes(graph);
   return hasCache(graph) || (folder !== undefined && isNamedSo(folder)) || (readsTokens(graph) && graph.nodes.some(isCausal)) || decodes(recognised(graph));
+}
+
+/** Whether a prompt is all that a model needs to continue it: it takes nothing that no prompt gives. */
+export function takesPrompts(found: Pick<Found, 'model' | 'imported' | 'folder'>): boolean {
+  return continues(found) && found.model.graph.inputs.every((input) => fillable.has(input.name) || isPast(input));
 }
 
 const readsTokens = ({ inputs }: Graph): boolean => inputs.some(({ name }) => name === 'input_ids');

@@ -45,7 +45,7 @@ export async function decode(engine: Engine, form: Form, plan: DecodePlan, contr
 }
 
 /** Inputs that decoding fills in, whatever the form. */
-const fillable = new Set(['input_ids', 'attention_mask', 'position_ids', 'token_type_ids', 'active', ...logitsWanted]);
+export const fillable: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'position_ids', 'token_type_ids', 'active', ...logitsWanted]);
 const loopInputs = new Set(['max_new_tokens', 'temperature', 'top_k', 'top_p', 'min_p', 'repetition_penalty', 'stop_tokens', 'uniforms', 'seen', 'pad_token', 'finished']);
 
 /** Why a prompt cannot be continued with what a model takes and gives, where it cannot. */

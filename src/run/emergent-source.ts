@@ -44,8 +44,9 @@ function ranges(paths: readonly string[]): readonly string[] {
 /** `towers.0.blocks` as the language writes it, `towers[0].blocks`. */
 const indexed = (path: string): string => path.replaceAll(/\.(\d+)(?=\.|$)/g, '[$1]');
 
-/** A name for the model: `SmolLM2_135M` of `SmolLM2-135M`, with `Emergent` after it. */
-export function nameOfEmergent(of: string): string {
+/** A name for the model: `SmolLM2_135M` of `SmolLM2-135M`, with `Emergent` after it; never the one that it is derived from. */
+export function nameOfEmergent(of: string, base: string): string {
   const word = of.replaceAll(/\W+/g, '_').replace(/^(\d)/, '_$1');
-  return `${word.charAt(0).toUpperCase()}${word.slice(1)}Emergent`;
+  const name = `${word.charAt(0).toUpperCase()}${word.slice(1)}Emergent`;
+  return name === base ? `${name}2` : name;
 }

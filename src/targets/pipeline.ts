@@ -145,14 +145,9 @@ export function formFor(graph: Graph, target: Target): Form {
   return target.controlFlow && loops(graph) ? 'chunk' : 'step';
 }
 
-/** Inputs that a loop makes of the tokens alone: it has no one to ask for further ones of each step. */
-const madeInLoops: readonly string[] = ['input_ids', 'attention_mask', 'position_ids'];
-
-const loops = (graph: Graph): boolean => graph.inputs.every(({ name }) => madeInLoops.includes(name));
-
-/** Whether a prompt is all that a model needs to write: it decodes, and takes nothing that no prompt gives. */
-export function writesText(graph: Graph): boolean {
-  return decodes(graph) && graph.inputs.every(({ name }) => name === 'token_type_ids' || madeInLoops.includes(name));
+/** Whether a generation needs nothing but the tokens: a loop has no one to ask for further inputs of each step. */
+function loops(graph: Graph): boolean {
+  return graph.inputs.every(({ name }) => ['input_ids', 'attention_mask', 'position_ids'].includes(name));
 }
 
 /** Renames the dims of a model of text to what loaders expect: `batch_size`, `sequence_length`, `total_sequence_length`. */

@@ -106,6 +106,13 @@ Leave \`--link\` out for a folder to give away.`,
 wrong: \`moec compile models/tiny.moe -o .\` in a folder with other files
 right: \`moec compile models/tiny.moe -o out/tiny\`, or another folder that is new or empty`,
   },
+  'would-lose-source': {
+    severity: 'error',
+    message: text`${'folder'} holds ${'file'}, which the model is made of: write to another folder`,
+    explanation: `What is written replaces the whole folder, and what is read for it would be gone.
+wrong: \`moec emerge out/first/llama.moe -o out/first\`
+right: \`moec emerge out/first/llama.moe -o out/second\``,
+  },
   'in-place-needs-checkpoint': {
     severity: 'error',
     message: text`${'option'} needs a checkpoint folder whose bytes can stay where they are`,
@@ -148,6 +155,14 @@ right  moec compile olmoe.moe -o out/olmoe --active   moec run out/olmoe --activ
 
 wrong  moec compile olmoe.moe -o out/olmoe   moec run out/olmoe --stats
 right  moec compile olmoe.moe -o out/olmoe --stats   moec run out/olmoe --stats`,
+  },
+  'pass-not-run': {
+    severity: 'note',
+    message: text`the pass ${'name'} is not run here, so there is no graph after it`,
+    explanation: `A compile runs the passes that the model and the target ask for: cut-mixtures where there is a mixture, add-kv-cache where a text is written step by step. \`lower\` is always there, and the last.
+
+wrong  moec compile models/tiny.moe --dump-after cut-mixtures
+right  moec compile models/tiny.moe --dump-after lower`,
   },
   'no-experts': {
     severity: 'error',
