@@ -86,6 +86,12 @@ ${directive}
     expect(distance(compiled, Float64Array.from(await logitsOf('llama')))).toBeGreaterThan(1e-4);
   });
 
+  test('counts what a router costs in its layer, by the names of its values', async () => {
+    const { layers } = JSON.parse((await call('explain', 'converted/llama.moe', '--json')).out);
+    // The model's own is its head, 16 to 258.
+    expect(layers.at(-1)).toMatchObject({ path: '', costs: { parameters: 16 * 258, flops: 2 * 16 * 258 } });
+  });
+
   test('is the dense model again where its source is merged, to the last bit', async () => {
     writeFileSync(join(scratch, 'merged.moe'), 'import { LlamaEmergent } from "./converted/llama"\nmodel Dense from LlamaEmergent { merge body.blocks[..].ffn {} }\n');
     expect(await logitsOf('merged.moe')).toEqual(await logitsOf('llama'));

@@ -84,6 +84,24 @@ describe('agree', () => {
     expect((await verified(0, at('compiled'), at('compiled'))).inside.length).toBeGreaterThan(10);
   });
 
+  it('a compiled model that reads one text and writes another, in two steps of what it writes', async () => {
+    const small = ['V=64', 'D=16', 'H=32', 'L=1', 'E=4', 'W=8', 'picked=2'].flatMap((one) => ['--set', one]);
+    expect((await moec(['compile', 'models/moa.moe', ...small, '-o', at('moa')])).err).toMatch(/next: moec run \S+ --inputs inputs\.json\n$/);
+    const { inside } = await verified(0, at('moa'), 'models/moa.moe', ...small, '--reference', '--length', '7');
+    expect(inside.map(({ name }) => name)).toEqual(expect.arrayContaining(['memory.mul', 'decoder.0.add']));
+  });
+
+  it('a model with every expert and the dense one, which has no picks to set', async () => {
+    expect((await moec(['emerge', at('llama'), '--experts', '4', '--top', '2', '--speed', 'none', '-o', at('experts')])).code).toBe(0);
+    const experts = at('experts/llama.moe');
+    for (const pair of [
+      [experts, at('llama')],
+      [at('compiled'), experts],
+    ])
+      await verified(0, ...pair, '--active', '4');
+    await verified(1, experts, at('llama'), '--active', '2');
+  });
+
   it('on a text and on given inputs, in words', async () => {
     const { code, out, err } = await moec(['verify', at('compiled'), at('llama'), '--prompt', 'abc', '--threads', '1']);
     expect([code, out.slice(0, out.indexOf('\n\n'))]).toEqual([0, `${at('compiled')} and ${at('llama')} agree, tolerance 0.0001`]);
@@ -126,6 +144,7 @@ describe('differ', () => {
 
 describe('refused', () => {
   it.each<readonly [string, () => readonly string[], number, string]>([
+    ['picks where neither has experts', () => [at('llama'), at('compiled'), '--active', '2'], 1, 'error[no-picks-to-set]'],
     ['a compiled folder by itself', () => [at('compiled')], 1, 'error[no-reference]'],
     ['two vocabularies', () => [at('llama'), at('wide')], 1, 'error[results-have-other-sizes]: `logits` is [2, 16, 258] in the first model and [2, 16, 260] in the second'],
     ['no result in common', () => [at('llama'), at('bert'), '--length', '4'], 1, 'error[nothing-in-common]: the two models have no result in common: logits and last_hidden_state'],

@@ -10,7 +10,7 @@ import { type Contest, contenderOf, runRounds } from './bench-process.ts';
 import { type Cli, mostTokens, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal } from './exit.ts';
 import { addFindingOptions, recognise, refuseIdle, seedOption } from './finding.ts';
-import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse } from './opening.ts';
+import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse, refuseIdlePicks } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -79,10 +79,14 @@ async function act(terminal: Terminal, paths: readonly string[], options: BenchO
   try {
     const models: { readonly path: string; readonly ready: Ready }[] = [];
     for (const path of paths) {
-      const ready = await readyOrRefuse(terminal, path, options, options.cache ? undefined : 'whole');
+      const ready = await readyOrRefuse(terminal, path, { ...options, activeOfSome: paths.length > 1 }, options.cache ? undefined : 'whole');
       releases.push(ready.release);
       models.push({ path, ready });
     }
+    refuseIdlePicks(
+      models.map(({ ready }) => ready),
+      options,
+    );
     const contexts = await contextsOf(
       models.map(({ ready }) => ready.executable),
       options,

@@ -26,6 +26,8 @@ export interface ReadyOptions extends FindingOptions, OutputOptions {
   readonly lowering?: Wish;
   readonly stats?: boolean;
   readonly dumpAfter?: string;
+  /** Set where `active` is of those of several models that have experts. */
+  readonly activeOfSome?: boolean;
 }
 
 /** Adds the options of `ReadyOptions` that all four commands have, and the threads of a session: `threads` of them where the call does not say. */
@@ -47,6 +49,8 @@ export interface Again {
 /** A model that is ready to open. */
 export interface Ready {
   readonly executable: Executable;
+  /** Whether it has mixtures of experts. */
+  readonly mixtures: boolean;
   /** What is still to be said: with `--json`, all of it. */
   readonly diagnostics: readonly Diagnostic[];
   /** What one would do next. */
@@ -77,7 +81,9 @@ export async function readyOrRefuse(
     if (!read.ok) throw new Refusal(...read.diagnostics);
     const { folder } = target;
     const products = (): Promise<Outcome<Again>> => productsOfFile(join(folder, 'model.onnx'), terminal, options);
-    return { executable: picking(read.value.executable, options.active), diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder, products, release: () => {} };
+    const mixtures = Object.keys(read.value.manifest.lowerings ?? {}).length > 0;
+    const executable = picking(read.value.executable, options.activeOfSome && !mixtures ? undefined : options.active);
+    return { executable, mixtures, diagnostics: read.diagnostics, next: `moec client ${quoted(path)}`, folder, products, release: () => {} };
   }
   const { found, reader, diagnostics } = await findOrRefuse(terminal, target, options);
   try {
@@ -85,17 +91,20 @@ export async function readyOrRefuse(
     const { decodes } = await import('../targets/pipeline.ts');
     const refused = refuse(found);
     if (refused) throw new Refusal(refused);
-    const settings = { ...(await settingsOf(terminal, options)), ...(form === undefined ? {} : { form }) };
+    const mixtures = found.model.graph.nodes.some(({ op }) => op.name === 'mixture');
+    const { active, ...others } = await settingsOf(terminal, options);
+    const settings = { ...others, ...(active === undefined || (options.activeOfSome && !mixtures) ? {} : { active }), ...(form === undefined ? {} : { form }) };
     const bar = progress(terminal, 'making weights', options);
-    const ready = await prepare(found, { ...settings, progress: bar.at, ...dump }).finally(bar.end);
+    const ready = await prepare(found, { ...settings, progress: bar.at, ...dump.option }).finally(bar.end);
     if (!ready.ok) throw new Refusal(...ready.diagnostics).from(reader.sources);
     const { value: executable } = ready;
     const again = await againOf(found, settings);
-    const said = [...diagnostics, ...ready.diagnostics];
+    const said = [...diagnostics, ...ready.diagnostics, ...dump.missed()];
     printDiagnostics(terminal, options.json ? [] : said, { sources: reader.sources });
     return {
       // A graph of ONNX does not say what its attention sees.
       executable: found.imported ? executable : { ...executable, causal: decodes(found.model.graph) },
+      mixtures,
       diagnostics: options.json ? said : [],
       next: `moec explain ${quoted(path)}`,
       ...(found.folder === undefined ? {} : { folder: found.folder }),
@@ -110,6 +119,11 @@ export async function readyOrRefuse(
     found.checkpoint?.close();
     throw error;
   }
+}
+
+/** Refuses a number of picks that is of none of several models. */
+export function refuseIdlePicks(models: readonly Pick<Ready, 'mixtures'>[], { active }: Pick<ReadyOptions, 'active'>): void {
+  if (active !== undefined && !models.some(({ mixtures }) => mixtures)) throw new Refusal(diagnose('no-picks-to-set', {}));
 }
 
 /** A compiled model whose usual number of picks is `active`, where that is given. */

@@ -9,7 +9,7 @@ import type { Side, Verdict } from '../run/verify.ts';
 import { type Cli, upTo, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
 import { addFindingOptions, findOrRefuse, recognise, refuseIdle, seedOption } from './finding.ts';
-import { addOpeningOptions, attended, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
+import { addOpeningOptions, attended, type Ready, type ReadyOptions, readyOrRefuse, refuseIdlePicks, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted, table } from './print.ts';
 import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -67,8 +67,15 @@ async function act(terminal: Terminal, a: string, b: string | undefined, options
     options,
   );
   const ask = (said: readonly Diagnostic[]): Asked => ({ a, b, options, said });
-  if (b !== undefined && !options.reference)
-    return withModel(terminal, a, options, (first, said) => withModel(terminal, b, options, (second, more) => compared(terminal, ask([...said, ...more]), first, second)));
+  if (b !== undefined && !options.reference) {
+    const each = { ...options, activeOfSome: true };
+    return withModel(terminal, a, each, (first, said) =>
+      withModel(terminal, b, each, (second, more) => {
+        refuseIdlePicks([first, second], options);
+        return compared(terminal, ask([...said, ...more]), first, second);
+      }),
+    );
+  }
   const { side, release, diagnostics } = await reference(terminal, b ?? a, options);
   try {
     return await withModel(terminal, a, options, (first, said) => compared(terminal, ask([...said, ...diagnostics]), first, side));
@@ -78,7 +85,7 @@ async function act(terminal: Terminal, a: string, b: string | undefined, options
 }
 
 /** A model in a session. */
-interface Opened {
+interface Opened extends Pick<Ready, 'mixtures'> {
   readonly session: Session;
   readonly side: Side;
 }
@@ -89,7 +96,10 @@ async function withModel<T>(terminal: Terminal, path: string, options: VerifyOpt
   const { ep: provider, threads } = options;
   try {
     return await withSession(terminal, ready.executable, options, (session, warnings) =>
-      use({ session, side: sessionSide(session, { provider, ...(threads === undefined ? {} : { threads }) }, ready.again) }, [...ready.diagnostics, ...warnings]),
+      use({ session, mixtures: ready.mixtures, side: sessionSide(session, { provider, ...(threads === undefined ? {} : { threads }) }, ready.again) }, [
+        ...ready.diagnostics,
+        ...warnings,
+      ]),
     );
   } finally {
     ready.release();

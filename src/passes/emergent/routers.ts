@@ -31,16 +31,28 @@ export function routerBody(feedForward: FeedForward, conversion: Conversion, arg
   const [x] = inputs;
   if (!x) throw new Bug('a router without tokens');
   const scores = addScores(build, { feedForward, conversion, x, declare: (name, source) => declare(`router.${name}`, source) });
-  const best = build.one(top, [scores], { k: dim(conversion.picks) }, 'experts');
-  const experts = conversion.threshold ? aboveOnly(build, scores, best, conversion, conversion.threshold.score) : best;
+  const path = routerPath(feedForward);
+  const best = build.one(top, [scores], { k: dim(conversion.picks) }, `${path}.experts`);
+  const experts = conversion.threshold ? aboveOnly(build, { scores, best, path, conversion, threshold: conversion.threshold.score }) : best;
   const name = names[conversion.router.kind];
-  return { name, graph: build.finish({ name: `${feedForward.path}.router`, inputs, outputs: [{ name: 'experts', value: experts }], weights: [] }) };
+  return { name, graph: build.finish({ name: path, inputs, outputs: [{ name: 'experts', value: experts }], weights: [] }) };
+}
+
+/** What the values of a router are named under, as those of an author's router are. */
+const routerPath = ({ path }: FeedForward): string => `${path}.router`;
+
+interface Picked {
+  readonly scores: Value;
+  readonly best: Value;
+  readonly path: string;
+  readonly conversion: Conversion;
+  readonly threshold: number;
 }
 
 /** The picks whose scores are above the threshold; the others pick nothing, which stands behind the experts. */
-function aboveOnly(build: GraphBuilder, scores: Value, best: Value, { experts }: Conversion, threshold: number): Value {
-  const above = build.one(gt, [build.one(take, [scores, best], {}, 'best'), build.constant(scalar(threshold), 'threshold')], {}, 'above');
-  return build.one(where, [above, best, build.constant(scalar(experts, 'i64'), 'nothing')], {}, 'experts');
+function aboveOnly(build: GraphBuilder, { scores, best, path, conversion: { experts }, threshold }: Picked): Value {
+  const above = build.one(gt, [build.one(take, [scores, best], {}, `${path}.best`), build.constant(scalar(threshold), 'threshold')], {}, `${path}.above`);
+  return build.one(where, [above, best, build.constant(scalar(experts, 'i64'), 'nothing')], {}, `${path}.experts`);
 }
 
 interface Scoring {
@@ -53,27 +65,30 @@ interface Scoring {
 /** [.., E]. */
 function addScores(build: GraphBuilder, { feedForward, conversion, x, declare }: Scoring): Value {
   const { router, order, experts } = conversion;
-  const product = (from: Value, name: string, array: Parameters<typeof literal>[0]): Value => build.one(matmul, [from, declare(name, literal(array))], {}, name);
-  const plus = (from: Value, bias: Parameters<typeof literal>[0] | undefined): Value => (bias ? build.one(add, [from, declare('bias', literal(bias))], {}, 'scores') : from);
+  const path = routerPath(feedForward);
+  const named = (name: string): string => `${path}.${name}`;
+  const product = (from: Value, weight: string, array: Parameters<typeof literal>[0], name = 'scores'): Value =>
+    build.one(matmul, [from, declare(weight, literal(array))], {}, named(name));
+  const plus = (from: Value, bias: Parameters<typeof literal>[0] | undefined): Value => (bias ? build.one(add, [from, declare('bias', literal(bias))], {}, named('scores')) : from);
   switch (router.kind) {
     case 'linear':
       return plus(product(x, 'weight', router.weight), router.bias);
     case 'features': {
-      const features = build.one(silu, [product(x, 'directions', router.directions)], {}, 'features');
-      return plus(product(build.one(concat, [x, features], { axis: -1 }, 'features'), 'weight', router.weight), router.bias);
+      const features = build.one(silu, [product(x, 'directions', router.directions, 'features')], {}, named('features'));
+      return plus(product(build.one(concat, [x, features], { axis: -1 }, named('features')), 'weight', router.weight), router.bias);
     }
     case 'representative':
       return build.one(
         abs,
         [hiddenOf(build, feedForward, x, { gate: declare('gate', literal(router.gate)), ...(router.up ? { up: declare('up', literal(router.up)) } : {}) })],
         {},
-        'scores',
+        named('scores'),
       );
     case 'oracle':
-      return product(build.one(abs, [hidden(build, feedForward, order, x, declare)], {}, 'masses'), 'norms', blocks(router.norms, experts));
+      return product(build.one(abs, [hidden(build, feedForward, order, x, declare)], {}, named('masses')), 'norms', blocks(router.norms, experts));
     case 'random': {
-      const wild = build.one(mul, [product(x, 'directions', router.directions), build.constant(scalar(wildness), 'wildness')], {}, 'wild');
-      return build.one(sin, [wild], {}, 'scores');
+      const wild = build.one(mul, [product(x, 'directions', router.directions, 'wild'), build.constant(scalar(wildness), 'wildness')], {}, named('wild'));
+      return build.one(sin, [wild], {}, named('scores'));
     }
   }
 }
