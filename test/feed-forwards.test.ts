@@ -253,6 +253,10 @@ const near: Readonly<Record<string, Near>> = {
     body: 'h = matmul(x, up)\na = softmax(h)\ny = matmul(a, down)',
     why: 'what stands between its products is not elementwise: softmax at `a`',
   },
+  'sizes that are not known': {
+    body: 'm = onnx.Mystery(x)\nh = onnx.MatMul(m, up)\na = onnx.com.microsoft.BiasGelu(h, b)\ny = onnx.MatMul(a, down)',
+    why: 'the sizes at its MatMul are not known',
+  },
   "an op of somebody's own": {
     body: 'h = matmul(x, up)\na: f32[2, 3, 6] = onnx.acme.Fancy(h)\ny = matmul(a, down)',
     why: 'what stands between its products is not elementwise: acme.Fancy at `a`',

@@ -227,6 +227,11 @@ test.each([
   ['of whole numbers', 'a = onnx.Abs(ids)\nk: i64[] = 1\nb = onnx.Less(a, k)\nc = onnx.Cast(b, to: 1)\ny = onnx.MatMul(c, r)', '5'],
   ['that turn an axis around', 'd: i64[1] = {1}\nf: i64[1] = {-9}\na = onnx.Slice(x, o, f, d, m)\ny = onnx.MatMul(a, u)', 'n, 3, 3'],
   ['of a norm with a gain', 'f = onnx.NonZero(x)\nc = onnx.Cast(f, to: 1)\na = onnx.LayerNormalization(c, v)\ny = onnx.MatMul(a, u)', '3, 3'],
+  [
+    'of channels in blocks',
+    'a = onnx.com.microsoft.nchwc.ReorderInput(x)\nc = onnx.com.microsoft.nchwc.ReorderOutput(a, channels: 4, channels_last: 1)\ny = onnx.MatMul(c, u)',
+    'n, n, 3',
+  ],
   ['of padding that a run works out', 'g = onnx.NonZero(x)\np = onnx.Reshape(g, m)\na = onnx.Pad(x, p)\nc = onnx.Add(a, v)\ny = onnx.MatMul(c, u)', 'n, n, 3'],
 ])('types are known past nodes %s', (_, lines, sizes) => {
   const raised = recogniseOps(read(`r: f32[2, 5] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}\no: i64[1] = {-1}\nm: i64[1] = {-1}\n${lines}`));

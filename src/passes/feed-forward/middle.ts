@@ -43,7 +43,8 @@ const between: ReadonlySet<string> = new Set([
   ],
   ...['onnx.QuantizeLinear', 'onnx.DynamicQuantizeLinear', 'onnx.DequantizeLinear', 'onnx.Cast', 'onnx.Mul', 'onnx.Add', 'onnx.LeakyRelu', 'onnx.Elu', 'onnx.Selu', 'onnx.Celu'],
   ...['onnx.PRelu', 'onnx.HardSwish', 'onnx.HardSigmoid', 'onnx.Mish', 'onnx.Softsign', 'onnx.Pow', 'onnx.Gelu', 'onnx.Relu', 'onnx.Tanh', 'onnx.Sigmoid', 'onnx.Erf', 'onnx.Clip'],
-  ...['onnx.Shrink', 'onnx.Swish', 'onnx.ThresholdedRelu', 'onnx.Round', 'onnx.Sign'],
+  ...['onnx.Shrink', 'onnx.Swish', 'onnx.ThresholdedRelu', 'onnx.Round', 'onnx.Sign', 'onnx.Div', 'onnx.Sub', 'onnx.Max', 'onnx.Min', 'onnx.Softplus'],
+  ...['BiasGelu', 'FastGelu', 'Gelu', 'QuickGelu'].map((name) => `onnx.com.microsoft.${name}`),
 ]);
 
 /** Whether a node is an op of somebody's own that one value goes through. */

@@ -55,11 +55,11 @@ export const broadcasted =
     ];
   };
 
-/** One rule for several ops. */
-export const rows = (names: string, rule: TypeRule): Readonly<Record<string, TypeRule>> =>
+/** One rule for several ops, of another domain where that is given with a dot behind it. */
+export const rows = (names: string, rule: TypeRule, domain = ''): Readonly<Record<string, TypeRule>> =>
   Object.fromEntries(
     names
       .trim()
       .split(/\s+/)
-      .map((name) => [name, rule]),
+      .map((name) => [`${domain}${name}`, rule]),
   );

@@ -68,6 +68,18 @@ const resized: TypeRule = (call, fresh) => {
   return [{ dtype, dims: dims.map((size, i) => (!axes.includes(i) || scales?.[axes.indexOf(i)] === 1 ? size : fresh())) }];
 };
 
+/** Channels in blocks, as onnxruntime lays them out for itself: only their number of axes is told. */
+const inBlocks: TypeRule = (call, fresh) => {
+  const { dtype, dims } = call.type(0);
+  return [{ dtype, dims: [dims[0] ?? stay(), ...dims.slice(1).map(fresh)] }];
+};
+
+const outOfBlocks: TypeRule = (call, fresh) => {
+  const { dtype, dims } = call.type(0);
+  const [channels, spatial] = [dim(call.int('channels', 0)), dims.slice(2).map(fresh)];
+  return [{ dtype, dims: [dims[0] ?? stay(), ...(call.int('channels_last', 0) === 0 ? [channels, ...spatial] : [...spatial, channels])] }];
+};
+
 /** Blocks of space as channels, or the reverse. */
 const blocks =
   (deeper: boolean): TypeRule =>
@@ -90,4 +102,6 @@ export const windowTypes: Readonly<Record<string, TypeRule>> = {
   Resize: resized,
   SpaceToDepth: blocks(true),
   'com.microsoft.FusedConv': convolved,
+  ...rows('AveragePool Conv GlobalAveragePool GlobalMaxPool MaxPool ReorderInput Upsample', inBlocks, 'com.microsoft.nchwc.'),
+  'com.microsoft.nchwc.ReorderOutput': outOfBlocks,
 };
