@@ -161,6 +161,14 @@ save(
   [node('DequantizeLinear', ['q', 's'], ['a']), node('MatMul', ['x', 'a'], ['h']), ...ends],
   [{ name: 'q', dims: [8, 16], dataType: 3, rawData: new Uint8Array(128).fill(3) }, tensor('s', [], [0.1]), down],
 );
+save('no-number.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], [Number.NaN, ...wave(127)]), down]);
+save('infinite.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], wave(128)), tensor('b', [16, 8], [...wave(127), Number.POSITIVE_INFINITY])]);
+save('whole.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], wave(128)), down]);
+const none = { ...info('x', 8), type: { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 0 }, { dimValue: 8 }] } } } };
+writeFileSync(
+  join(scratch, 'rowless.onnx'),
+  encodeModel(modelOf({ input: [none], output: [info('y', 'rows', 8)], initializer: [tensor('a', [8, 16], wave(128)), down], node: [node('MatMul', ['x', 'a'], ['h']), ...ends] })),
+);
 const outside = [
   { key: 'location', value: 'outside.data' },
   { key: 'length', value: '512' },
@@ -196,6 +204,18 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const small = ['V=40', 'D=16', 'H=32', 'L=2', 'N=2'].flatMap((one) => ['--set', one]);
 const classifier = [join(root, 'models/bert.moe'), '--model', 'BertClassifier', '--set', 'kinds=["BertForSequenceClassification"]', ...small, '--experts', '4'];
 
+test('experts that are one operator are given no input without rows, which would end the process', async () => {
+  writeFileSync(join(scratch, 'rowless.json'), '{"x": []}');
+  expect((await call('emerge', 'whole.onnx', '--experts', '4', ...['--evaluate', 'none', '--speed', 'none', '--threads', '1', '-o', 'whole'])).code).toBe(0);
+  expect(readFileSync(join(scratch, 'whole/moec.json'), 'utf8')).toContain('"fused"');
+  for (const target of ['whole', 'whole/model.onnx'])
+    expect(await call('run', target, '--inputs', 'rowless.json')).toEqual({
+      code: 1,
+      out: '',
+      err: errors('model-does-not-run', 'onnxruntime could not run the model: its operator MoE takes no input without rows, as `x` is'),
+    });
+});
+
 describe('refused, with nothing left behind', () => {
   const four = ['llama', '--experts', '4'];
   const refused: readonly (readonly [string, readonly string[], string | RegExp])[] = [
@@ -208,6 +228,13 @@ describe('refused, with nothing left behind', () => {
         'quantised.onnx has no feed-forward to convert',
         '  = y: its weights are quantised (DequantizeLinear); export the model with f32 or f16 weights',
       ),
+    ],
+    ['a weight that is no number', ['no-number.onnx', '--experts', '4'], /error\[weights-not-finite\]: a weight of ffn\.0 is infinite or no number\n\n1 error\n$/],
+    ['an infinite weight', ['infinite.onnx', '--experts', '4'], /error\[weights-not-finite\]: a weight of ffn\.0 is infinite or no number\n\n1 error\n$/],
+    [
+      'a model without a row',
+      ['rowless.onnx', '--experts', '4'],
+      errors('nothing-to-convert', 'rowless.onnx has no feed-forward to convert', '  = y: `x` has no numbers: one of its sizes is 0'),
     ],
     ['external data cut short', ['outside.onnx'], errors('tensor-out-of-file', `\`a\` lies outside ${join(scratch, 'outside.data')}: bytes 0 to 512 of 300`)],
     [
@@ -304,7 +331,7 @@ describe('refused, with nothing left behind', () => {
     if (typeof said === 'string') expect(err.slice(err.indexOf('error['))).toBe(said);
     else expect(err).toMatch(said);
     // Only what is seen once the model runs is not foreseen.
-    if (!/identity-broken|model-does-not-run/.test(err)) expect(await call('emerge', ...asked, '--dry-run')).toEqual({ code, out, err });
+    if (!/identity-broken|model-does-not-run|weights-not-finite/.test(err)) expect(await call('emerge', ...asked, '--dry-run')).toEqual({ code, out, err });
     expect(readdirSync(scratch)).toEqual(before);
   });
 

@@ -2,6 +2,7 @@
 
 import type { Span } from '../../grammar/span.ts';
 import { constant } from '../graph/constant.ts';
+import { constant as sizeOf } from '../graph/dim.ts';
 import type { Graph, Node, Value, Weight } from '../graph/graph.ts';
 import type { Source } from '../graph/source.ts';
 import { sourceKeys } from '../graph/views.ts';
@@ -172,7 +173,9 @@ function reason({ last, first, middle }: Whole, round: boolean, among: Matrices)
   if (products.length > 2) return `${products.length} products meet in it; one (plain) or two (gated) are taken`;
   const [gate, up] = products;
   if (!gate || last.kind !== 'product') return 'it has no product';
-  if ((gate.x.type?.dims.length ?? 0) < 2) return `\`${gate.x.name}\` is one row without an axis of tokens, which experts are picked for`;
+  const sizes = gate.x.type?.dims ?? [];
+  if (sizes.some((size) => sizeOf(size) === 0)) return `\`${gate.x.name}\` has no numbers: one of its sizes is 0`;
+  if (sizes.length < 2) return `\`${gate.x.name}\` is one row without an axis of tokens, which experts are picked for`;
   if (up && gate.x !== up.x) return `its two products read different values, \`${gate.x.name}\` and \`${up.x.name}\``;
   const strange = otherNumbers(gate, middle);
   if (strange !== undefined) return strange;

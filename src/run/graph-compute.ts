@@ -2,10 +2,11 @@
 
 import { dirname } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
-import type { Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Graph } from '../graph/graph.ts';
 import { exportModel } from '../onnx/export.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
+import { NotFinite } from '../passes/emergent/layer.ts';
 import { ort } from '../targets/ort.ts';
 import { lowerModel } from '../targets/pipeline.ts';
 import { type SessionCompute, Stopped, sessionCompute } from './compute.ts';
@@ -33,6 +34,7 @@ export async function withCompute<T>(
   try {
     return await work(compute);
   } catch (error) {
+    if (error instanceof NotFinite) return refuse(diagnose('weights-not-finite', { path: error.path }));
     const stopped = error instanceof Stopped && (await firstStop(found.model.graph, samples, compute));
     if (stopped) return { ok: false, diagnostics: stopped.diagnostics };
     throw error;

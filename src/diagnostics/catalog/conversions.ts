@@ -66,6 +66,13 @@ right: \`moec emerge ./SmolLM2-135M --experts 16 --top 8\``,
 wrong: \`moec emerge ./SmolLM2-135M --target webgpu\`
 right: \`moec emerge ./SmolLM2-135M --target webgpu --speed none\``,
   },
+  'weights-not-finite': {
+    severity: 'error',
+    message: text`a weight of ${'path'} is infinite or no number`,
+    explanation: `Neurons are grouped by their weights, and experts scored by what they give; a weight that is infinite or NaN leaves neither. Such weights come of a training that went astray, or of a file that was cut or converted wrongly, and the model gives no numbers for most inputs either.
+wrong: an export whose scale overflowed in half precision
+right: leave that layer out with \`--layers\`, or export the model again`,
+  },
   'identity-broken': {
     severity: 'error',
     message: text`${'path'} with every expert is not the dense layer: it differs by ${'error'}, and ${'limit'} is the most`,

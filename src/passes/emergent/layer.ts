@@ -35,6 +35,17 @@ export interface Layer {
   readonly hidden: readonly Matrix[];
 }
 
+/** Thrown where a weight of a feed-forward is no finite number: neurons cannot be told apart by it. */
+export class NotFinite extends Error {
+  /** The path of the feed-forward. */
+  readonly path: string;
+
+  constructor(path: string) {
+    super(`a weight of ${path} is not finite`);
+    this.path = path;
+  }
+}
+
 /** The numbers of a feed-forward over its calibration inputs; without inputs, of its weights alone. Holds tokens · F numbers in f32. */
 export async function layerOf(around: Graph, feedForward: FeedForward, inputs: readonly Matrix[], checkpoint: Checkpoint | undefined, compute: Compute): Promise<Layer> {
   const { gate, up, down } = feedForward;
@@ -50,7 +61,9 @@ export async function layerOf(around: Graph, feedForward: FeedForward, inputs: r
     }
     await compute.release(graph);
   }
-  return { feedForward, keys: matrixOf(transposedView(gate), checkpoint), ...(up ? { ups: matrixOf(transposedView(up), checkpoint) } : {}), values, lengths, inputs, hidden };
+  const [keys, ups] = [matrixOf(transposedView(gate), checkpoint), up && matrixOf(transposedView(up), checkpoint)];
+  if ([keys, values, ups].some((one) => one && !one.data.every(Number.isFinite))) throw new NotFinite(feedForward.path);
+  return { feedForward, keys, ...(ups ? { ups } : {}), values, lengths, inputs, hidden };
 }
 
 /** The numbers of a source of two axes in f32. */
