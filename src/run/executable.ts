@@ -34,6 +34,8 @@ export interface Executable {
   readonly bos?: number;
   /** Set where the number of experts that a token picks is the input `active`: the author's number, and the most there can be. */
   readonly active?: Picks;
+  /** Set where onnxruntime's operator `MoE` is among its nodes: without a row it ends the process (1.30, by a division by zero). */
+  readonly fused?: true;
   /** Inputs and results of a model of ONNX that says nothing of their sizes, not even how many there are: runtimes tell them from numbers without a size by this alone. */
   readonly open?: readonly string[];
   /** Removes temporary data; called once, when nothing runs any more. */

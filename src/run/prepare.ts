@@ -87,6 +87,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
       form: isStep ? 'step' : form === 'chunk' ? 'loop' : form,
       ...(picks ? { active: picks } : {}),
       ...(target.device ? { device: { kept: keptBy(graph) } } : {}),
+      ...(hasFused(graph) ? { fused: true as const } : {}),
       dispose,
     },
     diagnostics: lowered.diagnostics,
@@ -103,6 +104,11 @@ function liesTogether(checkpoint: Checkpoint, { imported, model }: Found): boole
 /** The results that are fed back at the next step. */
 function keptBy({ outputs }: Graph): readonly string[] {
   return outputs.map(({ name }) => name).filter((name) => name.startsWith('present.'));
+}
+
+/** Whether mixtures are onnxruntime's operator, in the graphs inside too. */
+function hasFused({ nodes }: Graph): boolean {
+  return nodes.some(({ op, bodies = {} }) => /^onnx\.com\.microsoft\.Q?MoE$/.test(op.name) || Object.values(bodies).some(hasFused));
 }
 
 /** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */

@@ -1,8 +1,9 @@
 /** A loaded model, seen from the main thread: it runs in a worker, and every fault comes back as diagnostics. */
 
 import type { Worker } from 'node:worker_threads';
-import { diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import { converse, type Listen } from './conversation.ts';
+import { isPast } from './decode-step.ts';
 import type { Executable, Provider } from './executable.ts';
 import type { DecodePlan, Reply, Tensors, Timing } from './protocol.ts';
 import { spareWorker, startWorker } from './start-worker.ts';
@@ -68,6 +69,8 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     inputs: reply.inputs.map(asOpen),
     outputs: reply.outputs.map(asOpen),
     async run(feeds, wanted) {
+      const rowless = executable.fused && Object.entries(feeds).find(([name, { dims }]) => !isPast({ name }) && dims.includes(0));
+      if (rowless) return refuse(diagnose('model-does-not-run', { reason: `its operator MoE takes no input without rows, as \`${rowless[0]}\` is` }));
       const outcome = await ask({ kind: 'run', id: next++, feeds, ...(wanted ? { wanted } : {}) });
       return through(outcome, (answer) => (answer.kind === 'result' ? answer.outputs : undefined));
     },
