@@ -141,6 +141,21 @@ ${directive}
     });
   });
 
+  test('another number of experts than the file has', async () => {
+    const folder = join(scratch, 'damaged');
+    rmSync(folder, { recursive: true, force: true });
+    cpSync(join(scratch, 'converted'), folder, { recursive: true });
+    const source = join(folder, 'llama.moe');
+    const text = readFileSync(source, 'utf8');
+    const asked = async (experts: number): Promise<Called> => {
+      writeFileSync(source, text.replace('{ group', `{ experts = ${experts}  group`));
+      return call('compile', 'damaged/llama.moe', '-o', 'counted', '--dry-run');
+    };
+    expect((await asked(4)).code).toBe(0);
+    const { code, err } = await asked(8);
+    expect([code, err]).toEqual([1, expect.stringContaining(`error[artefact-has-other-experts]: ${file} has 4 experts of body.blocks.0.ffn, not 8\n  ╭─ damaged/llama.moe:5:3\n`)]);
+  });
+
   test('a layer that was not converted', async () => {
     await call('emerge', 'llama', ...settings, '--layers', '0..1', '-o', 'first');
     const source = join(scratch, 'first/llama.moe');
@@ -267,6 +282,15 @@ describe('refused, with nothing left behind', () => {
       'a path of no layer',
       [...four, '--layers', 'body.blocks.7.ffn'],
       errors('layer-not-found', 'Llama has no feed-forward body.blocks.7.ffn', '  = it has body.blocks.0.ffn, body.blocks.1.ffn'),
+    ],
+    [
+      'experts from a file, which a directive names',
+      [...four, '--group', 'from "llama.experts.safetensors"'],
+      errors(
+        'setting-invalid',
+        '`--group` is a way to group neurons, not `from "llama.experts.safetensors"`',
+        '  = fix to take experts from a file, name it in a directive: `emergent … { group = from "…" }`, and `moec compile` that',
+      ),
     ],
     ['no text where it is needed', [...four, '--score', 'fitted'], errors('calibration-needed', 'a fitted score needs text to calibrate on')],
     ['no text for the usual score with text', [...four, '--score', 'decisive'], errors('calibration-needed', 'a decisive score needs text to calibrate on')],

@@ -1,6 +1,6 @@
 /** What a call of `moec emerge` says, and the settings of the conversion that it means. */
 
-import type { Diagnostic } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { Chosen } from '../run/convert.ts';
 import type { Found } from '../run/find-model.ts';
@@ -70,7 +70,7 @@ export async function settingsOf({
   const { emergentSettingsOf } = await import('../model/index.ts');
   const texts = {
     experts: String(experts),
-    shared: String(shared),
+    ...(shared > 0 ? { shared: String(shared) } : {}),
     pick: pick ?? (budget === undefined ? `top(${top ?? Math.max(1, Math.floor((experts - shared) / 2))})` : `budget(${budget})`),
     seed: String(seed),
     tokens: String(tokens),
@@ -85,5 +85,13 @@ export async function settingsOf({
   const picking = pick === undefined ? (budget === undefined ? '--top' : '--budget') : '--pick';
   const read = emergentSettingsOf(texts, (name) => (name === 'pick' ? picking : `--${name}`));
   if (!read.ok) throw new Refusal(...read.diagnostics).from((file) => texts[(file === picking ? 'pick' : file.replace(/^--/, '')) as keyof typeof texts]);
+  if (read.value.group.kind === 'stored')
+    throw new Refusal(
+      diagnose(
+        'setting-invalid',
+        { name: '--group', expected: 'a way to group neurons', found: group ?? '' },
+        { fixes: [{ text: 'to take experts from a file, name it in a directive: `emergent … { group = from "…" }`, and `moec compile` that' }] },
+      ),
+    );
   return read.value;
 }

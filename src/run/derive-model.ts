@@ -3,7 +3,7 @@
 import { dirname, resolve } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import type { Derivation, DerivationTarget } from '../model/index.ts';
-import { withPicks } from '../passes/emergent/conversion.ts';
+import { type Conversion, withPicks } from '../passes/emergent/conversion.ts';
 import { conversionFault } from '../passes/emergent/conversion-faults.ts';
 import { type Replacement, replaceFeedForwards } from '../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
@@ -74,10 +74,15 @@ function stored(found: Found, { layers, settings, derivation }: Asked, name: str
     if (unfit) diagnostics.push(unfit);
     return one && !unfit ? [{ feedForward, conversion: settings.picks > 0 ? withPicks(one.conversion, settings.picks) : one.conversion }] : [];
   });
+  const other = settings.experts > 0 ? replacements.find(({ conversion }) => expertsIn(conversion) !== settings.experts)?.conversion : undefined;
+  if (other) diagnostics.push(diagnose('artefact-has-other-experts', { file: name, path: other.path, experts: expertsIn(other), asked: settings.experts }));
   const few = replacements.find(({ conversion }) => conversion.picks > conversion.experts)?.conversion;
   if (few) diagnostics.push(diagnose('picks-out-of-range', { picked: few.picks, experts: few.experts }));
   return diagnostics.length > 0 ? { ok: false, diagnostics } : { ok: true, value: replacements, diagnostics: [] };
 }
+
+/** Experts of a conversion, shared ones counted. */
+const expertsIn = ({ experts, shared, size }: Conversion): number => experts + shared.length / size;
 
 /** What keeps a stored conversion from standing for a feed-forward. */
 function objection(feedForward: FeedForward, stored: StoredConversion | undefined, file: string, checkpoint: Checkpoint | undefined): Diagnostic | undefined {

@@ -101,6 +101,14 @@ right: the NAME.experts.safetensors that \`moec emerge\` wrote`,
 wrong: \`emergent blocks[0..30].ffn\` with a file of layers 10 to 19
 right: \`emergent blocks[10..20].ffn\``,
   },
+  'artefact-has-other-experts': {
+    severity: 'error',
+    message: text`${'file'} has ${'experts'} experts of ${'path'}, not ${'asked'}`,
+    explanation: `\`experts\` may be left out where experts come from a file; where it stands, it is the number that the file has.
+
+wrong: { group = from "sparse.experts.safetensors"  experts = 32 }, of 16 that were converted
+right: { group = from "sparse.experts.safetensors" }`,
+  },
   'artefact-for-other-weights': {
     severity: 'error',
     message: text`${'file'} was made for other weights of ${'path'}`,

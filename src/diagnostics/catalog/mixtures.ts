@@ -140,6 +140,14 @@ right  { score = linear  pick = top(2)  weigh = softmax(picked) }`,
 wrong  { pick = top(2)  pick = top(4) … }
 right  { pick = top(4) … }`,
   },
+  'setting-of-file': {
+    severity: 'error',
+    message: text`\`${'name'}\` is as the file of \`group\` has it, and cannot be set`,
+    explanation: `Experts that come from a file bring their router, what stands in for those that are not picked, and the neurons that always run. Only the number of picks can be another.
+
+wrong  { group = from "sparse.experts.safetensors"  repair = none }
+right  { group = from "sparse.experts.safetensors"  pick = top(4) }`,
+  },
   'setting-invalid': {
     severity: 'error',
     message: text`\`${'name'}\` is ${'expected'}, not \`${'found'}\``,

@@ -108,6 +108,10 @@ function checkTogether({ experts, pick, group, shared, seed, score, repair }: Re
   if (pick === undefined && !stored) missing('pick', 'pick = top(k)');
   if (stored && pick && pick.kind !== 'top')
     report({ place: ['pick'], faults }, diagnose('setting-invalid', { name: 'pick', expected: '`top(k)` where experts come from a file', found: pick.kind }));
+  if (stored) {
+    for (const [name, given] of Object.entries({ shared, score, repair }))
+      if (given !== undefined) report({ place: [name], faults }, diagnose('setting-of-file', { name }, { fixes: [{ text: `leave \`${name}\` out` }] }), true);
+  }
   if (experts === undefined) return;
   const always = shared ?? group?.shared ?? 0;
   const notes = always > 0 ? [`${always} of the ${experts} experts are shared and always run`] : [];
