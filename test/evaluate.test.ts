@@ -171,6 +171,9 @@ describe('refused', () => {
     ['a text of one token', 'models/tiny.moe', 'a', [], 1, 'has 1 tokens; at least 2 are needed'],
     ['a stride that leaves tokens out', 'models/tiny.moe', 'abc', ['--context', '4', '--stride', '5'], 2, '--stride 5 leaves out what lies between windows of 4 tokens'],
     ['picks of a model without mixtures', 'models/tiny.moe', 'abc', ['--active', '2'], 1, 'error[no-picks-to-set]'],
+    ['a window of rows', 'classes.moe', 'abc\t1', ['--context', '4'], 2, "error: option '--context' says nothing of the task classes\n"],
+    ['a stride of rows', 'bert', '{"ids": [1, 2, 3]}', ['--task', 'masked', '--stride', '4'], 2, "error: option '--stride' says nothing of the task masked\n"],
+    ['a mask for a text', 'models/tiny.moe', 'abc', ['--mask-token', '4'], 2, "error: option '--mask-token' says nothing of the task perplexity\n"],
     [
       'a model without logits',
       'bert',

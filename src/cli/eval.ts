@@ -8,7 +8,7 @@ import type { Session } from '../run/session.ts';
 import type { TokenRow } from '../run/task-rows.ts';
 import { type Cli, whole } from './command.ts';
 import { type ExitCode, exit, must, Refusal, WrongCall } from './exit.ts';
-import { addFindingOptions, recognise, refuseIdle, seedOption } from './finding.ts';
+import { addFindingOptions, recognise, refuseIdle, saysNothing, seedOption } from './finding.ts';
 import { addOpeningOptions, type Ready, type ReadyOptions, readyOrRefuse, withSession } from './opening.ts';
 import { printDiagnostics, printNext, quoted } from './print.ts';
 import { progress } from './progress.ts';
@@ -74,6 +74,7 @@ async function act(terminal: Terminal, path: string, given: EvalOptions): Promis
       const call: Call = { terminal, path, given, ready, session, text };
       const began = performance.now();
       const task = given.task ?? taskOf(call);
+      refuseUnread(task, given);
       const found = await measure(call, task);
       const seconds = (performance.now() - began) / 1000;
       const diagnostics = [...ready.diagnostics, ...said];
@@ -110,6 +111,14 @@ function taskOf({ session }: Call): Task {
   if (rank === 2) return 'classes';
   const bothSides = causal === undefined ? form === 'whole' && session.inputs.some(({ name }) => name === 'token_type_ids') : !causal;
   return bothSides ? 'masked' : 'perplexity';
+}
+
+/** The options that one task alone reads. */
+const taskOptions = { context: 'perplexity', stride: 'perplexity', maskToken: 'masked' } as const satisfies Partial<Record<keyof EvalOptions, Task>>;
+
+/** Refuses options of other tasks, which would say nothing. */
+function refuseUnread(task: Task, given: EvalOptions): void {
+  for (const [name, of] of Object.entries(taskOptions)) if (of !== task && given[name as keyof typeof taskOptions] !== undefined) throw saysNothing(name, `the task ${task}`);
 }
 
 function measure(call: Call, task: Task): Promise<Measured> {
@@ -167,7 +176,10 @@ function told(counts: readonly { readonly right: number; readonly total: number 
   const right = counts.reduce((sum, one) => sum + one.right, 0);
   const total = counts.reduce((sum, one) => sum + one.total, 0);
   const accuracy = right / total;
-  return { text: `accuracy ${percent(accuracy, 2)}: ${right} of ${total} ${what}, ${counts.length} rows\n`, data: { accuracy, right, total, rows: counts } };
+  return {
+    text: `accuracy ${percent(accuracy, 2)}: ${right} of ${total} ${what}, ${counts.length} row${counts.length === 1 ? '' : 's'}\n`,
+    data: { accuracy, right, total, rows: counts },
+  };
 }
 
 /** The rows of the file with their tokens. */

@@ -88,8 +88,12 @@ export function refuseIdle(targets: readonly Target[], options: Readonly<Partial
   const isOnly = (...kinds: readonly Target['kind'][]): boolean => targets.every(({ kind }) => kinds.includes(kind));
   const idle = [...(isOnly('compiled', 'onnx') ? ofSources : []), ...(isOnly('compiled') ? ofLowering : [])].find((name) => options[name] !== undefined);
   if (idle === undefined) return;
-  const option = `--${idle.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
-  throw new WrongCall(`error: option '${option}' says nothing of ${isOnly('compiled') ? 'what is compiled already' : 'a model of ONNX'}`);
+  throw saysNothing(idle, isOnly('compiled') ? 'what is compiled already' : 'a model of ONNX');
+}
+
+/** The wrong call of an option, by its name in the code, that would say nothing of what is meant. */
+export function saysNothing(name: string, of: string): WrongCall {
+  return new WrongCall(`error: option '--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}' says nothing of ${of}`);
 }
 
 /** A name for what is made of a target: `llama` of `models/llama.moe`. */
