@@ -147,8 +147,13 @@ test('tensors in other files, in the model and in its fields', () => {
           ['length', '400'],
         ]),
         external('plain', [['location', 'data']]),
+        external('around', [
+          ['location', 'sub/../data'],
+          ['offset', '8'],
+          ['length', '0'],
+        ]),
       ],
-      node: [node('Sum', ['x', 'inside', 'field', 'beside', 'plain'], ['y'])],
+      node: [node('Sum', ['x', 'inside', 'field', 'beside', 'plain', 'around'], ['y'])],
     });
     const read = imported(model);
     writeFileSync(join(folder, 'model.onnx'), read.bytes);
@@ -159,7 +164,7 @@ test('tensors in other files, in the model and in its fields', () => {
     );
     if (!opened.ok) throw new Error(opened.diagnostics[0]?.message);
     const held = new Map(read.graph.weights.map(({ path, source }) => [path, sourceArray(source, opened.value).data]));
-    for (const name of ['inside', 'field', 'beside']) expect([name, [...(held.get(name) ?? [])]]).toEqual([name, numbers]);
+    for (const name of ['inside', 'field', 'beside', 'around']) expect([name, [...(held.get(name) ?? [])]]).toEqual([name, numbers]);
     expect(held.get('plain')?.slice(2)).toEqual(Float64Array.from(numbers.slice(0, 98)));
     opened.value.close();
     writeFileSync(join(folder, 'data'), 'short');
@@ -240,11 +245,22 @@ test.each([
   ['a value from nowhere', encodeModel(modelOf({ node: [node('Neg', ['gone'], ['y'], { name: 'n' })] })), 'Neg `n` reads `gone`, which nothing before it makes'],
   ['a value from later', encodeModel(modelOf({ node: [node('Neg', ['b'], ['a']), node('Neg', ['c'], ['b'])] })), 'Neg reads `b`, which nothing before it makes'],
   ['a result from nowhere', encodeModel(modelOf({ output: [info('y', 1)] })), 'a result reads `y`'],
+  ['an initializer twice', encodeModel(modelOf({ initializer: [tensor('w', [1], [1]), tensor('w', [1], [2])] })), '`w` is made twice'],
+  [
+    'a constant under the name of an initializer',
+    encodeModel(modelOf({ initializer: [tensor('w', [1], [1])], node: [node('Constant', [], ['w'], { attribute: [{ name: 'value_int', type: 2, i: 1 }] })] })),
+    '`w` is made twice',
+  ],
   ['a value twice', encodeModel(modelOf({ input: [info('x', 1)], node: [node('Neg', ['x'], ['x'])] })), '`x` is made twice'],
   [
     'data outside the folder',
     encodeModel(modelOf({ initializer: [{ name: 'w', dims: [100], dataType: 1, dataLocation: 1, externalData: [{ key: 'location', value: '../../etc/passwd' }] }] })),
     '`w` lies at `../../etc/passwd`, outside the model',
+  ],
+  [
+    'data outside the folder by way of it',
+    encodeModel(modelOf({ initializer: [{ name: 'w', dims: [100], dataType: 1, dataLocation: 1, externalData: [{ key: 'location', value: 'a/../../b' }] }] })),
+    '`w` lies at `a/../../b`, outside the model',
   ],
   ['too few bytes', encodeModel(modelOf({ initializer: [{ name: 'w', dims: [100], dataType: 1, rawData: new Uint8Array(4) }] })), '`w` has 4 bytes and needs 400'],
   ['a result twice', encodeModel(modelOf({ input: [info('x', 1)], output: [info('x', 1), info('x', 1)] })), 'two results are called `x`'],

@@ -87,15 +87,21 @@ export function present<T extends object>(fields: T): { readonly [K in keyof T]?
 
 /** A new value under a name of the file, with what the file says about it. */
 export function define(name: string, scope: Scope, info: ValueInfoProto | undefined, gathered: Gathered): Value {
-  if (scope.own.has(name)) throw new Refusal(`\`${name}\` is made twice`);
   const type = info?.type && typeOf(info.type, name);
   const made = value(name, type);
-  if (name !== '') scope.own.set(name, made);
+  own(name, made, scope);
   if (!info) return made;
   const lost = info.type && !(type && sameBytes(encode('TypeProto', typeProto(type)), encode('TypeProto', info.type)));
   const extra = present({ type: lost ? info.type : undefined, docString: info.docString, metadataProps: info.metadataProps, unknown: info.unknown });
   if (extra) gathered.values.set(made, extra);
   return made;
+}
+
+/** Gives a value its name in a scope; without a name nothing reads it. */
+function own(name: string, made: Value, scope: Scope): void {
+  if (name === '') return;
+  if (scope.own.has(name)) throw new Refusal(`\`${name}\` is made twice`);
+  scope.own.set(name, made);
 }
 
 const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
@@ -122,7 +128,7 @@ export function readNodes(
     const large = weights && first ? largeConstant(node, first) : undefined;
     const array = large ? undefined : constantOf(node);
     if (large) weights?.push(...readInitializer(large, scope, build, gathered));
-    else if (array && first) scope.own.set(first, build.constant(array, first));
+    else if (array && first) own(first, build.constant(array, first), scope);
     else readNode(node, types, scope, build, gathered);
   }
 }
@@ -184,7 +190,7 @@ function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder
   const dims = sizesOf(message.dims ?? []);
   const small = dims && (gathered.within || (count(dims) <= constantUpTo && !extra)) ? arrayOf(message) : undefined;
   if (small) {
-    scope.own.set(name, build.constant(small, name));
+    own(name, build.constant(small, name), scope);
     return [];
   }
   const dtype = gathered.within ? undefined : dtypeOf(message.dataType ?? 0);
@@ -200,7 +206,7 @@ function readInitializer(message: TensorProto, scope: Scope, build: GraphBuilder
     return [];
   }
   const held = value(name, tensor(dtype, dims));
-  scope.own.set(name, held);
+  own(name, held, scope);
   if (extra) gathered.tensors.set(held, extra);
   if (stored) gathered.stored.set(path, stored);
   gathered.paths.add(path);
@@ -224,16 +230,28 @@ function placeOf(message: TensorProto, dtype: DType, dims: readonly number[], na
   const fields = new Map((message.externalData ?? []).map(({ key, value: text }) => [key, text]));
   const location = fields.get('location') ?? '';
   const offset = Number(fields.get('offset') ?? 0);
-  const inside = location !== '' && !location.startsWith('/') && !/[\\:\0]/.test(location) && !location.split('/').includes('..');
-  if (!inside) throw new Refusal(`\`${name}\` lies at \`${location}\`, outside the model's folder`);
+  const inside = insideFolder(location);
+  if (inside === undefined) throw new Refusal(`\`${name}\` lies at \`${location}\`, outside the model's folder`);
   if (!Number.isSafeInteger(offset) || offset < 0) throw new Refusal(`\`${name}\` begins at ${fields.get('offset')}`);
   const given = fields.get('length');
-  if (given !== undefined && Number(given) !== length) throw new Refusal(`\`${name}\` has ${given} bytes and needs ${length}`);
-  return { name, dtype, dims, location: location.replace(/^(\.\/)+/, ''), offset, length };
+  // Readers take a length of 0 for one that is not given.
+  if (given !== undefined && Number(given) !== 0 && Number(given) !== length) throw new Refusal(`\`${name}\` has ${given} bytes and needs ${length}`);
+  return { name, dtype, dims, location: inside, offset, length };
+}
+
+/** A path without steps back, where it leads to a file below the folder that it starts from. */
+function insideFolder(location: string): string | undefined {
+  if (location.startsWith('/') || /[\\:\0]/.test(location)) return undefined;
+  const steps: string[] = [];
+  for (const step of location.split('/')) {
+    if (step === '..' && steps.pop() === undefined) return undefined;
+    if (step !== '..' && step !== '.' && step !== '') steps.push(step);
+  }
+  return steps.length === 0 ? undefined : steps.join('/');
 }
 
 function readConstant(name: string, attribute: AttributeProto, scope: Scope, build: GraphBuilder): void {
   const made = value(name);
-  scope.own.set(name, made);
+  own(name, made, scope);
   build.push({ op: foreign('Constant'), inputs: [], outputs: [made], attrs: { [attribute.name ?? 'value']: rawAttribute(attribute) } });
 }
