@@ -6,10 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Outcome } from '../../src/diagnostics/diagnostic.ts';
+import { constant as sizeOf } from '../../src/graph/dim.ts';
+import { value } from '../../src/graph/graph.ts';
+import { spellType, type TensorType } from '../../src/graph/type.ts';
 import { exportModel } from '../../src/onnx/export.ts';
 import { type Imported, importModel, optionsOf } from '../../src/onnx/import.ts';
 import { compatible, rules } from '../../src/onnx/upgrade/table.ts';
 import { upgrade } from '../../src/onnx/upgrade/upgrade.ts';
+import { recogniseOps } from '../../src/passes/recognise-ops.ts';
 import { placing } from '../onnx-messages.ts';
 import { must } from '../running.ts';
 import { moec } from '../terminal.ts';
@@ -63,6 +67,15 @@ function lift(file: string, opset: number): Outcome<Uint8Array> {
 /** Ops that onnxruntime has no kernel for at their version of 22, which only takes further element types. */
 const withoutKernel = /Could not find an implementation for (RoiAlign|MaxRoiPool|GlobalLpPool)\(22\)/;
 
+/** Whether two types are the same as far as both are known. */
+const agree = (a: TensorType, b: TensorType): boolean =>
+  a.dtype === b.dtype &&
+  a.dims.length === b.dims.length &&
+  a.dims.every((size, i) => {
+    const [found, said] = [sizeOf(size), sizeOf(b.dims[i] ?? 0)];
+    return found === undefined || said === undefined || found === said;
+  });
+
 describe('models of the package onnx', () => {
   beforeAll(() => {
     expect(Number(ask('make', root))).toBeGreaterThan(1000);
@@ -87,6 +100,29 @@ describe('models of the package onnx', () => {
     const converted = rows.filter(({ theirs }) => theirs !== undefined);
     expect(converted.length).toBeGreaterThan(1000);
     expect(converted.filter(({ name, theirs = 0 }) => theirs > 1e-5 && !name.startsWith('test_hardmax')).map(({ name, theirs }) => `${name}: ${theirs}`)).toEqual([]);
+  });
+
+  test('have the types that are inferred for their results', () => {
+    let known = 0;
+    const wrong: string[] = [];
+    for (const name of readdirSync(root).filter((one) => one.endsWith('.npz'))) {
+      const file = join(root, name.replace('.npz', '.onnx'));
+      const { graph } = must(upgrade(must(importModel(readFileSync(file), file)), 24, file));
+      const bare = new Map(graph.nodes.flatMap(({ outputs }) => outputs).map((one) => [one, value(one.name)]));
+      const nodes = graph.nodes.map((node) => ({
+        ...node,
+        inputs: node.inputs.map((one) => one && (bare.get(one) ?? one)),
+        outputs: node.outputs.map((one) => bare.get(one) ?? one),
+      }));
+      const outputs = graph.outputs.map((output) => ({ ...output, value: bare.get(output.value) ?? output.value }));
+      recogniseOps({ ...graph, nodes, outputs }).outputs.forEach((output, i) => {
+        const [found, said] = [output.value.type, graph.outputs[i]?.value.type];
+        if (found && said) known++;
+        if (found && said && !agree(found, said)) wrong.push(`${name}: ${spellType(found)}, not ${spellType(said)}`);
+      });
+    }
+    expect(wrong).toEqual([]);
+    expect(known).toBeGreaterThan(500);
   });
 });
 
