@@ -35,6 +35,21 @@ test('what moec emerge wrote is converted further, under another name, and says 
   expect(distance(await outputOf('twice'), Float64Array.from(await outputOf('once')))).toBeGreaterThan(1e-2);
 });
 
+test('a block that is shared is split only where that is written, also where its experts come from a file', async () => {
+  writeFileSync(join(scratch, 'shared.moe'), source('  one = Ffn()\n  blocks = repeat 3 of one', 'blocks(x)'));
+  const emerge = ['emerge', 'shared.moe', '--experts', '4', '--top', '1', '--speed', 'none'];
+  expect((await call(...emerge, '--layers', '1', '--untie', '-o', 'split')).code).toBe(0);
+  const text = readFileSync(join(scratch, 'split/shared.moe'), 'utf8');
+  expect(text).toContain('  emergent blocks[1] { group = from "shared.experts.safetensors"  untie = true }\n');
+  expect(await outputOf('split/shared.moe')).toEqual(await outputOf('split'));
+  writeFileSync(join(scratch, 'split/shared.moe'), text.replace('  untie = true', ''));
+  const { code, err } = await call('run', 'split/shared.moe', '--inputs', 'inputs.json');
+  expect([code, err]).toEqual([
+    1,
+    expect.stringContaining('error[shared-block-split]: blocks.1 has the weights of blocks.0, blocks.2, which would not be converted with it\n  ╭─ split/shared.moe:'),
+  ]);
+});
+
 test('a folder is not replaced that holds what the model is made of', async () => {
   const before = (folder: string): readonly string[] => readdirSync(join(scratch, folder)).sort();
   writeFileSync(join(scratch, 'kept.moe'), source('  a = Block()\n  b = Block()', 'b(a(x))'));

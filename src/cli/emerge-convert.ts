@@ -108,7 +108,7 @@ async function written(terminal: Terminal, emerging: Emerging, emerged: Emerged,
   const artefact = `${name}.experts.safetensors`;
   const doc = `${found.model.name} with experts in ${emerged.replacements.length} feed-forward${emerged.replacements.length === 1 ? '' : 's'}, by moec emerge.${givenWith(emerging)}`;
   const paths = emerged.replacements.map(({ feedForward }) => feedForward.path);
-  const source = emergentSource(nameOfEmergent(name, found.model.name), doc, originOf(terminal, emerging, out), paths, artefact);
+  const source = emergentSource(nameOfEmergent(name, found.model.name), doc, originOf(terminal, emerging, out), { paths, artefact, untie: call.untie ?? false });
   const staging = stageFolder(out);
   const bar = progress(terminal, 'writing weights', call);
   try {

@@ -60,13 +60,7 @@ export function objections(
     const text = `take ${nearDivisors(neurons, experts).join(' or ')} experts, or pad: \`--pad\`, in a directive \`pad = true\``;
     found.push(diagnose('neurons-do-not-divide', { path, neurons, experts }, { fixes: [{ text }] }));
   }
-  for (const one of untie ? [] : chosen) {
-    const others = all.filter(({ block, path }) => block === one.block && !chosen.some((other) => other.path === path)).map(({ path }) => path);
-    if (others.length === 0) continue;
-    const text = 'convert all of them, or copy the weights: `--untie`, in a directive `untie = true`';
-    found.push(diagnose('shared-block-split', { path: one.path, others: others.join(', ') }, { fixes: [{ text }] }));
-    break;
-  }
+  found.push(...(untie ? [] : splitBlock(all, chosen)));
   const needs = [
     ...(group.kind === 'carved' || group.kind === 'coactivation' || (group.kind === 'balanced_kmeans' && group.of === 'activations') ? [`grouping by ${group.kind}`] : []),
     ...(score.kind === 'fitted' || score.kind === 'decisive' ? [`a ${score.kind} score`] : []),
@@ -75,6 +69,17 @@ export function objections(
   ];
   if (!calibrated) for (const what of needs) found.push(diagnose('calibration-needed', { what }));
   return found;
+}
+
+/** The first block that stands in several places and would be converted in some of them only. */
+export function splitBlock(all: readonly FeedForward[], chosen: readonly FeedForward[]): readonly Diagnostic[] {
+  for (const one of chosen) {
+    const others = all.filter(({ block, path }) => block === one.block && !chosen.some((other) => other.path === path)).map(({ path }) => path);
+    if (others.length === 0) continue;
+    const text = 'convert all of them, or copy the weights: `--untie`, in a directive `untie = true`';
+    return [diagnose('shared-block-split', { path: one.path, others: others.join(', ') }, { fixes: [{ text }] })];
+  }
+  return [];
 }
 
 /** The divisors of `neurons` next to `experts`, below and above. */

@@ -10,7 +10,7 @@ import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import { type FeedForward, findFeedForwards } from '../passes/feed-forwards.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { digestOf, readArtefact, type StoredConversion } from './artefact.ts';
-import { brokenIdentity, chooseLayers, convert, objections } from './convert.ts';
+import { brokenIdentity, chooseLayers, convert, objections, splitBlock } from './convert.ts';
 import type { Found } from './find-model.ts';
 import { withCompute } from './graph-compute.ts';
 import { readSamples } from './samples.ts';
@@ -63,10 +63,10 @@ function marked(outcome: Outcome<unknown>, { span }: Derivation): Outcome<never>
 const fileOf = (name: string, { span }: Derivation, { cwd }: DeriveOptions): string => resolve(cwd, dirname(span.file), name);
 
 /** The conversions of a file, for the weights they were made for. */
-function stored(found: Found, { layers, settings, derivation }: Asked, name: string, options: DeriveOptions): Outcome<readonly Replacement[]> {
+function stored(found: Found, { all, layers, settings, derivation }: Asked, name: string, options: DeriveOptions): Outcome<readonly Replacement[]> {
   const read = readArtefact(fileOf(name, derivation, options), name);
   if (!read.ok) return read;
-  const diagnostics: Diagnostic[] = [];
+  const diagnostics: Diagnostic[] = settings.untie ? [] : [...splitBlock(all, layers)];
   const replacements = layers.flatMap((feedForward): readonly Replacement[] => {
     const { path } = feedForward;
     const one = read.value.find(({ conversion }) => conversion.path === path);

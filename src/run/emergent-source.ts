@@ -16,12 +16,22 @@ export type Origin =
     }
   | { readonly kind: 'onnx'; readonly file: string };
 
-/** The source text. `paths` are those of the converted layers, `artefact` the name of the file beside. */
-export function emergentSource(name: string, doc: string, origin: Origin, paths: readonly string[], artefact: string): string {
+/** What was converted, and where the file beside has it. */
+export interface Emergence {
+  /** Of the layers. */
+  readonly paths: readonly string[];
+  /** The name of the file. */
+  readonly artefact: string;
+  /** Whether a shared block may be among them in some of its places only. */
+  readonly untie: boolean;
+}
+
+/** The source text. */
+export function emergentSource(name: string, doc: string, origin: Origin, { paths, artefact, untie }: Emergence): string {
   const base = origin.kind === 'model' ? origin.name : `onnx ${quote(origin.file)}`;
   const imports = origin.kind === 'model' ? `import { ${origin.name} } from ${quote(origin.from)}\n` : '';
   const weights = origin.kind === 'model' && origin.weights !== undefined ? `  weights from ${quote(origin.weights)}\n` : '';
-  const derivations = ranges(paths).map((path) => `  emergent ${path} { group = from ${quote(artefact)} }\n`);
+  const derivations = ranges(paths).map((path) => `  emergent ${path} { group = from ${quote(artefact)}${untie ? '  untie = true' : ''} }\n`);
   const text = `${imports}\n/// ${doc}\nmodel ${name} from ${base} {\n${derivations.join('')}${weights}}\n`;
   const { text: written, faults } = format(text, `${name}.moe`);
   if (faults.length > 0) throw new Bug(`what was written is no source: ${faults.map(({ code }) => code).join(', ')}`, text);
