@@ -2,7 +2,7 @@
 
 import type { GraphBuilder } from '../graph/builder.ts';
 import { type Dim, dim, same, subtract } from '../graph/dim.ts';
-import type { Graph, Output, Value } from '../graph/graph.ts';
+import type { Graph, Node, Output, Value } from '../graph/graph.ts';
 import { scalar } from '../graph/nd-array.ts';
 import { rewriteNodes } from '../graph/rewrite.ts';
 import { abs, log } from '../ops/activations.ts';
@@ -24,6 +24,7 @@ export const statsPrefix = 'stats.';
  * The graph with statistics of every mixture, from its segments. For n experts, over all tokens that `attention_mask` keeps:
  * `tokens` f32 [n], how often each was picked; `weight` f32 [n], the mean weight where it was, 0 where nobody picked it;
  * `entropy` f32 [], the mean over tokens of −Σ p ln p in nats, p being the weights of the picked divided by their sum (0 is a router that is sure).
+ * Experts that give nothing, which stand last for picks that are none, are not among the n.
  */
 export function addStats(graph: Graph): Graph {
   const found = new Map<Value, Output[]>();
@@ -32,7 +33,7 @@ export function addStats(graph: Graph): Graph {
     const [experts, weights] = node.inputs;
     if (node.op.name !== 'segment' || !experts || found.has(experts)) return undefined;
     const path = freshPath(pathOf(experts), paths);
-    found.set(experts, statsOf(builder, graph, experts, weights, Number(node.attrs['n']), path));
+    found.set(experts, statsOf(builder, graph, { experts, weights, n: Number(node.attrs['n']), nothing: nothingsAtEnd(node, graph), path }));
     return undefined;
   });
   return build.finish({
@@ -54,7 +55,28 @@ function freshPath(wanted: string, taken: Set<string>): string {
   return path;
 }
 
-function statsOf(build: GraphBuilder, graph: Graph, experts: Value, weights: Value | undefined, n: number, path: string): Output[] {
+/** How many experts stand last whose output is the token times zeros. */
+function nothingsAtEnd({ attrs, bodies, inputs }: Node, graph: Graph): number {
+  const counts = attrs['counts'] as readonly number[];
+  const [count] = counts.slice(-1);
+  const body = counts.length > 1 ? bodies?.[`expert${counts.length - 1}`] : undefined;
+  const [only, ...others] = body?.nodes ?? [];
+  const source = graph.weights.find(({ value }) => value === inputs.at(-1))?.source;
+  const isNothing = only?.op === mul && others.length === 0 && source?.kind === 'literal' && source.array.data.every((one) => one === 0);
+  return isNothing ? (count ?? 0) : 0;
+}
+
+/** One mixture as its segments have it. */
+interface Routed {
+  readonly experts: Value;
+  readonly weights: Value | undefined;
+  readonly n: number;
+  /** How many of the n give nothing. */
+  readonly nothing: number;
+  readonly path: string;
+}
+
+function statsOf(build: GraphBuilder, graph: Graph, { experts, weights, n, nothing, path }: Routed): Output[] {
   const lead = experts.type?.dims.slice(0, -1) ?? [];
   const slots = experts.type?.dims.at(-1) ?? dim(1);
   const keep = keptTokens(build, graph, lead);
@@ -66,11 +88,14 @@ function statsOf(build: GraphBuilder, graph: Graph, experts: Value, weights: Val
     return left;
   };
   const wide = (one: Value): Value => build.one(unsqueeze, [one], { axis: -1 });
-  const picked = build.one(one_hot, [experts], { n: dim(n) });
-  const counted = keep ? build.one(mul, [picked, wide(wide(keep))]) : picked;
+  const picks = (of: number): Value => build.one(one_hot, [experts], { n: dim(of) });
+  const countedOf = (one: Value): Value => (keep ? build.one(mul, [one, wide(wide(keep))]) : one);
+  const picked = picks(n - nothing);
+  const counted = countedOf(picked);
   const tokens = total(counted, 1);
   const weighing = weights ? total(build.one(mul, [counted, wide(weights)]), 1) : tokens;
-  const all = build.one(div, [total(tokens, 0), build.one(cast, [build.one(size, [], { n: slots })], { to: 'f32' })]);
+  const slotsTaken = nothing > 0 ? total(countedOf(picks(n)), 0) : total(tokens, 0);
+  const all = build.one(div, [slotsTaken, build.one(cast, [build.one(size, [], { n: slots })], { to: 'f32' })]);
   const entropies = entropyOf(build, weights ?? build.one(sum, [picked], { axis: -1, keep: false }), number);
   const kept = keep ? build.one(mul, [entropies, keep]) : entropies;
   const named = (name: StatName, one: Value): Output => ({ name: `${statsPrefix}${path}.${name}`, value: one });

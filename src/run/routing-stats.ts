@@ -62,7 +62,7 @@ export function statsCollector(outputs: readonly Pick<Port, 'name'>[]): StatsCol
 
 const nameOf = (path: string, name: StatName): string => `${statsPrefix}${path}.${name}`;
 
-/** Means become sums again; every token has as many picks, so picks weigh a mean over tokens as tokens do. */
+/** Means become sums again; where every token has as many picks, they weigh a mean over tokens as tokens do, and tokens with more of them weigh more where not. */
 function added(before: Sums | undefined, tokens: readonly number[], weights: readonly number[], entropy: number): Sums {
   const picks = tokens.reduce((sum, one) => sum + one, 0);
   return {

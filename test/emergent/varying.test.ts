@@ -4,8 +4,17 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { evaluateGraph } from '../../src/graph/eval.ts';
+import type { Graph } from '../../src/graph/graph.ts';
+import { ndArray } from '../../src/graph/nd-array.ts';
+import { addStats } from '../../src/passes/add-stats.ts';
+import { cutMixtures } from '../../src/passes/cut-mixtures.ts';
 import { readArtefact } from '../../src/run/artefact.ts';
+import { deriveModel } from '../../src/run/derive-model.ts';
+import { modelOfSource } from '../../src/run/find-model.ts';
+import { sourceArray } from '../../src/weights/source.ts';
 import { makeLlama } from '../checkpoints.ts';
+import { repository, repositoryReader } from '../repository.ts';
 import { must } from '../running.ts';
 import { type Called, moec } from '../terminal.ts';
 
@@ -42,6 +51,33 @@ test('a budget is kept over the layers, a threshold in the mean over the tokens,
   }
   const run = await moec(['eval', join(scratch, 'threshold', 'llama.moe'), '--text', text, '--json'], { cwd: scratch });
   expect(run.code, run.err).toBe(0);
+}, 120_000);
+
+test('statistics of a threshold count the experts that run, not the places that stay empty', async () => {
+  printed(await emerge('--experts', '12', '--pick', 'threshold(0.5, most: 8)', '--evaluate', 'none', '--out', 'counted'));
+  const found = must(modelOfSource(join(scratch, 'counted/llama.moe'), { reader: repositoryReader, zoo: join(repository, 'models') }));
+  const { model, checkpoint } = must(await deriveModel(found, { cwd: scratch }));
+  const cut = cutMixtures(model.graph, () => {});
+  const routed = cut.nodes.flatMap(({ op, inputs: [experts] }) => (op.name === 'segment' && experts ? [experts] : []));
+  const weights = new Map(cut.weights.map(({ path, source }) => [path, sourceArray(source, checkpoint)]));
+  const ids = { input_ids: ndArray([1, 6], [256, 72, 101, 108, 108, 111], 'i64') };
+  const of = (graph: Graph) => evaluateGraph(graph, ids, (path) => weights.get(path) ?? ndArray([0], []));
+  const picked = of({ ...cut, outputs: routed.map((value, i) => ({ name: `e${i}`, value })) });
+  const told = of(addStats(cut));
+  for (const [i, { name }] of routed.entries()) {
+    const experts = [...(picked[`e${i}`]?.data ?? [])];
+    const path = name.replace('.router.experts', '');
+    expect(experts).toHaveLength(6 * 8);
+    expect([...(told[`stats.${path}.tokens`]?.data ?? [])]).toEqual(Array.from({ length: 12 }, (_, e) => experts.filter((one) => one === e).length));
+    // Outputs are added up as they are: of m experts each has the share 1 / m.
+    const mean = Array.from({ length: 6 }, (_, t) => Math.log(Math.max(1, experts.slice(8 * t, 8 * t + 8).filter((one) => one < 12).length))).reduce(
+      (sum, one) => sum + one / 6,
+      0,
+    );
+    expect(told[`stats.${path}.entropy`]?.data[0]).toBeCloseTo(mean, 12);
+  }
+  expect(routed).toHaveLength(2);
+  checkpoint?.close();
 }, 120_000);
 
 test('a sweep gives what each conversion gives on its own, says the best of each share, and writes nothing', async () => {
