@@ -191,6 +191,23 @@ describe('one calibration input alone', { timeout: 120_000 }, () => {
   });
 });
 
+describe('a text to measure on that was calibrated on', { timeout: 120_000 }, () => {
+  it.each([['conversion'], ['sweep']])('is warned of by a %s', async (kind) => {
+    const [text, other] = [place('text.txt'), place('other.txt')];
+    const more = kind === 'sweep' ? ['--sweep', '4:0.5'] : ['--experts', '4', '--speed', 'none', '-o', place('seen')];
+    const said = (held: string): ReturnType<typeof moec> =>
+      moec(['emerge', 'models/tiny.moe', '--layers', '0', ...more, '--calibrate', text, '--held-out', held, '--tokens', '1024', '--evaluate', '64']);
+    const warning = `warning[measured-on-calibrated]: ${text} is both calibrated on and measured on, so that its figures flatter\n`;
+    const flattering = await said(text);
+    expect([flattering.err, flattering.out]).toEqual([
+      expect.stringContaining(warning),
+      expect.stringContaining(`\nperplexity on 64 tokens of ${text}, which was calibrated on\n`),
+    ]);
+    const fair = await said(other);
+    expect([fair.err, fair.out]).toEqual([expect.not.stringContaining('measured-on-calibrated'), expect.stringContaining(`\nperplexity on 64 tokens of ${other}\n`)]);
+  });
+});
+
 describe('measuring that fails', { timeout: 120_000 }, () => {
   afterEach(() => void vi.unstubAllEnvs());
 

@@ -27,11 +27,11 @@ export async function convertAndSay(terminal: Terminal, emerging: Emerging, sett
   const { target, found, call, diagnostics, sources } = emerging;
   const out = await placeFor(terminal, emerging);
   const given = await sampling(terminal, found, call);
-  const { metric, scarce } = given;
+  const { metric, scarce, seen } = given;
   const { emerged, expected } = await converted(terminal, emerging, { settings, ...given });
   const files = await written(terminal, emerging, emerged, out);
   const { report: speed, fault } = await measureSpeed(terminal, found, out, { ...call, ...(metric?.tokens ? { prompt: metric.tokens } : {}) });
-  const late = [...diagnostics, ...(scarce ? [scarce] : []), ...(fault ? [fault] : [])];
+  const late = [...diagnostics, ...(scarce ? [scarce] : []), ...(seen ? [seen] : []), ...(fault ? [fault] : [])];
   printDiagnostics(terminal, call.json ? [] : late, { sources });
   const report = await reportOf({ name: nameOfTarget(target), found, emerged, settings, ...(metric ? { metric } : {}), ...(speed ? { speed } : {}), expected });
   const shown = nameOf(terminal.cwd, out);

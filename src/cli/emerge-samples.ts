@@ -1,5 +1,6 @@
 /** What `moec emerge` calibrates on and what it measures on: text, rows with answers, or inputs from a file. */
 
+import { realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
@@ -31,6 +32,8 @@ export interface Sampling {
   readonly measured?: Measured;
   /** Set where there is one calibration input alone, so that layers are judged on what they are fitted to. */
   readonly scarce?: Diagnostic;
+  /** Set where what is measured on is what is calibrated on, so that the metric flatters. */
+  readonly seen?: Diagnostic;
 }
 
 /** Reads the files. Without one that is held out, the rest of the calibration text is measured on. */
@@ -38,7 +41,20 @@ export async function sampling(terminal: Terminal, found: Found, given: Sampling
   const { measuredIn } = await import('../run/measured.ts');
   const read = await inputsAndMetric(terminal, found, given);
   const scarce = read.samples?.length === 1 ? { scarce: await whyScarce(found, given) } : {};
-  return { ...read, ...scarce, ...(given.cache && terminal.cache !== undefined ? { measured: measuredIn(join(terminal.cache, 'measured')) } : {}) };
+  const seen = read.metric && sameFile(terminal, given) ? { seen: seenBefore(given) } : {};
+  return { ...read, ...scarce, ...seen, ...(given.cache && terminal.cache !== undefined ? { measured: measuredIn(join(terminal.cache, 'measured')) } : {}) };
+}
+
+/** Whether the file to measure on is the one to calibrate on. */
+function sameFile({ cwd }: Terminal, { calibrate, heldOut }: SamplingOptions): boolean {
+  if (calibrate === undefined || heldOut === undefined) return false;
+  const [one, other] = [calibrate, heldOut].map((file) => realpathSync(resolve(cwd, file)));
+  return one === other;
+}
+
+/** That a text does better than another would. */
+function seenBefore({ heldOut: file = '' }: SamplingOptions): Diagnostic {
+  return diagnose('measured-on-calibrated', { file }, { fixes: [{ text: 'leave `--held-out` out: what of the text is not calibrated on is measured' }] });
 }
 
 /** That one input makes no second, and what would. */
@@ -71,20 +87,22 @@ async function inputsAndMetric(terminal: Terminal, found: Found, given: Sampling
 }
 
 /** The metric on a file of its own: perplexity of its text, or the answers to its rows where the model does not continue texts. */
-async function metricOn(terminal: Terminal, found: Found, name: string, { evaluate, maskToken }: SamplingOptions): Promise<Metric> {
+async function metricOn(terminal: Terminal, found: Found, name: string, given: SamplingOptions): Promise<Metric> {
+  const { evaluate, maskToken } = given;
   const { accuracyOn, perplexityOn } = await import('../run/bargain.ts');
   const { tokensOf, windowOf } = await import('../run/samples.ts');
   const { continues } = await import('../run/continues.ts');
   const text = textOrRefuse(terminal, name);
+  const of = sameFile(terminal, given) ? `${name}, which was calibrated on` : name;
   const most = evaluate === 'full' || evaluate === 'none' ? undefined : evaluate;
   if (!continues(found)) {
     const task = await taskOf(found, text, name, maskToken, most);
     const answers = task.kind === 'masked' ? task.texts.reduce((sum, { masked }) => sum + masked.length, 0) : task.texts.length;
-    return accuracyOn(task, `${answers} ${task.kind === 'masked' ? 'masked tokens' : 'texts'} of ${name}`);
+    return accuracyOn(task, `${answers} ${task.kind === 'masked' ? 'masked tokens' : 'texts'} of ${of}`);
   }
   const ids = must(tokensOf(found, text, most === undefined ? undefined : most + 1));
   if (ids.length < 2) throw new Refusal(diagnose('text-too-short', { file: name, tokens: ids.length, least: 2 }));
-  return perplexityOn(ids, windowOf(found), `${ids.length - 1} tokens of ${name}`);
+  return perplexityOn(ids, windowOf(found), `${ids.length - 1} tokens of ${of}`);
 }
 
 /** Classes where there is one answer for each text, masked tokens otherwise. */

@@ -36,9 +36,10 @@ const calibratedOn = 'calibrated on the dense model, as with --no-in-order; in o
 
 /** Tries the grid and prints the table. */
 export async function sayGrid(terminal: Terminal, emerging: Emerging, tried: Grid): Promise<ExitCode> {
-  const { path, found, call, diagnostics, sources } = emerging;
+  const { path, found, call, sources } = emerging;
   const given = await sampling(terminal, found, call);
-  const { metric } = given;
+  const { metric, seen } = given;
+  const diagnostics = [...emerging.diagnostics, ...(seen ? [seen] : [])];
   const swept = await sweptOrRefuse(terminal, emerging, { ...given, grid: await cellsOf(call, tried) });
   const best = bestOf(swept.rows, metric).map((row) => ({ ...row, command: commandFor(path, call, row) }));
   if (call.json) {

@@ -52,6 +52,13 @@ right: some ten thousand words of what the model will be used on`,
 wrong: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt --tokens 512\`
 right: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt --tokens 1024\``,
   },
+  'measured-on-calibrated': {
+    severity: 'warning',
+    message: text`${'file'} is both calibrated on and measured on, so that its figures flatter`,
+    explanation: `Routers and what stands in for experts are fitted to the calibration text, and do better on it than on another. Without \`--held-out\` the tokens after those that were calibrated on are measured.
+wrong: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt --held-out wiki.txt\`
+right: \`moec emerge ./SmolLM2-135M --calibrate wiki.txt\``,
+  },
   'experts-not-faster': {
     severity: 'warning',
     message: text`as experts the feed-forwards would take ${'experts'} ms for ${'tokens'}, and ${'dense'} ms as they are, by the costs of the target ${'target'}`,
