@@ -178,7 +178,6 @@ save(
 );
 save('no-number.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], [Number.NaN, ...wave(127)]), down]);
 save('infinite.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], wave(128)), tensor('b', [16, 8], [...wave(127), Number.POSITIVE_INFINITY])]);
-save('whole.onnx', [node('MatMul', ['x', 'a'], ['h']), ...ends], [tensor('a', [8, 16], wave(128)), down]);
 const none = { ...info('x', 8), type: { tensorType: { elemType: 1, shape: { dim: [{ dimValue: 0 }, { dimValue: 8 }] } } } };
 writeFileSync(
   join(scratch, 'rowless.onnx'),
@@ -218,18 +217,6 @@ writeFileSync(join(scratch, 'beyond-segments.json'), '[{"input_ids": [[1, 3]], "
 const root = fileURLToPath(new URL('..', import.meta.url));
 const small = ['V=40', 'D=16', 'H=32', 'L=2', 'N=2'].flatMap((one) => ['--set', one]);
 const classifier = [join(root, 'models/bert.moe'), '--model', 'BertClassifier', '--set', 'kinds=["BertForSequenceClassification"]', ...small, '--experts', '4'];
-
-test('experts that are one operator are given no input without rows, which would end the process', async () => {
-  writeFileSync(join(scratch, 'rowless.json'), '{"x": []}');
-  expect((await call('emerge', 'whole.onnx', '--experts', '4', ...['--evaluate', 'none', '--speed', 'none', '--threads', '1', '-o', 'whole'])).code).toBe(0);
-  expect(readFileSync(join(scratch, 'whole/moec.json'), 'utf8')).toContain('"fused"');
-  for (const target of ['whole', 'whole/model.onnx'])
-    expect(await call('run', target, '--inputs', 'rowless.json')).toEqual({
-      code: 1,
-      out: '',
-      err: errors('model-does-not-run', 'onnxruntime could not run the model: its operator MoE takes no input without rows, as `x` is'),
-    });
-});
 
 describe('refused, with nothing left behind', () => {
   const four = ['llama', '--experts', '4'];

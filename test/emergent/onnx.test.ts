@@ -48,7 +48,8 @@ writeFileSync(
         output: [info('out', 'batch', 'short', 8)],
         initializer: parts.flatMap(({ weights }) => weights),
         node: [
-          node('LpNormalization', ['gain'], ['untyped']),
+          // Without an arrow the result has its letters in order: the same.
+          node('Einsum', ['gain'], ['untyped'], { attribute: [{ name: 'equation', type: attributeTypes.string, s: new TextEncoder().encode('abc') }] }),
           node('Selu', ['untyped'], ['scale0']),
           node('ThresholdedRelu', ['untyped'], ['scale1']),
           node('AveragePool', ['pixels'], ['pooled'], { attribute: [is('kernel_shape', 3), is('strides', 2)] }),

@@ -125,8 +125,11 @@ export function neededBy(graph: Graph, values: readonly Value[], given: Readonly
   return { nodes: graph.nodes.filter((node) => needed.has(node)), weights: graph.weights.filter((weight) => read.has(weight.value)) };
 }
 
-/** What a node reads, in the graphs inside it too. */
+/** What a node reads, in the graphs inside it too, but for what these make themselves. */
 export function readBy(node: Node): readonly Value[] {
-  const inside = (body: Graph): readonly Value[] => [...body.outputs.map((output) => output.value), ...body.nodes.flatMap(readBy)];
+  const inside = (body: Graph): readonly Value[] => {
+    const own = new Set([...body.inputs, ...body.weights.map((weight) => weight.value), ...body.nodes.flatMap(({ outputs }) => outputs)]);
+    return [...body.outputs.map((output) => output.value), ...body.nodes.flatMap(readBy)].filter((one) => !own.has(one));
+  };
   return [...node.inputs.flatMap((one) => one ?? []), ...Object.values(node.bodies ?? {}).flatMap(inside)];
 }
