@@ -48,6 +48,21 @@ test('a checkpoint is named from the file that names it, in a chain too; one tha
   using(must(find('deep/half.moe', derived, { weights: join(scratch, 'tuned') })), ({ checkpoint }) => expect(checkpoint?.tensors.get('lm_head.weight')?.dtype).toBe('f16'));
 });
 
+test('a file is checked with the sizes of the checkpoint that it names, and with those of the family where it names none', async () => {
+  makeLlama(join(scratch, 'deep'), { config: { num_hidden_layers: 33 } });
+  const said = async (block: number, weights: string): Promise<readonly unknown[]> => {
+    const models = `import { Llama } from "zoo/llama"\nmodel Deep from Llama { emergent body.blocks[${block}].ffn { experts = 4  pick = top(2) } ${weights} }\n`;
+    writeFileSync(join(scratch, 'deep.moe'), models);
+    const { code, err } = await moec(['check', 'deep.moe'], { cwd: scratch });
+    return [code, err.split('\n')[0]];
+  };
+  const beyond = (block: number, layers: number): string => `error[index-out-of-range]: \`[${block}]\` is out of range: there are ${layers}, counted from 0`;
+  expect(await said(32, 'weights from "deep"')).toEqual([0, expect.stringContaining('next: ')]);
+  expect(await said(33, 'weights from "deep"')).toEqual([1, beyond(33, 33)]);
+  expect(await said(32, '')).toEqual([1, beyond(32, 32)]);
+  expect(await said(32, 'weights from "gone"')).toEqual([1, beyond(32, 32)]);
+});
+
 test('files that are not there are said where they are named', () => {
   const gone = find('gone.moe', 'import { Llama } from "zoo/llama"\nmodel M from Llama { weights from "nowhere" }');
   expect(gone).toMatchObject({

@@ -25,19 +25,24 @@ export function check(cli: Cli): void {
     ])
     .argument('<files...>', '.moe files, or folders of them')
     .option('--set <NAME=VALUE>', 'give a param another value; may be repeated', setting)
-    .option('--config <PATH>', 'take params from a config.json, or from that of a checkpoint folder')
+    .option('--config <PATH>', 'take params from a config.json, or from that of a checkpoint folder (default: of the one that the file names)')
     .option('--json', 'print diagnostics as JSON')
     .action(cli.action((paths: readonly string[], options: CheckOptions) => checkFiles(cli.terminal, paths, options)));
 }
 
 async function checkFiles(terminal: Terminal, paths: readonly string[], options: CheckOptions): Promise<ExitCode> {
   const { checkProgram, loadProgram } = await import('../model/index.ts');
+  const { configNamed } = await import('../run/find-model.ts');
   const reader = fileReader(terminal);
   const given = { set: options.set ?? {}, ...(options.config === undefined ? {} : { config: readConfig(terminal, options.config) }) };
   const files = moeFiles(terminal, paths);
   // What is wrong with a file that several import is said once.
   const found = sink();
-  for (const file of files) for (const one of checkProgram(loadProgram(file, reader), given).diagnostics) found.report(one);
+  for (const file of files) {
+    const program = loadProgram(file, reader);
+    const named = options.config === undefined ? configNamed(program, terminal.cwd) : undefined;
+    for (const one of checkProgram(program, named === undefined ? given : { ...given, config: named }).diagnostics) found.report(one);
+  }
   printDiagnostics(terminal, found.all, { ...options, sources: reader.sources, more: { files } });
   if (found.failed) return exit.input;
   const [only, ...others] = files;

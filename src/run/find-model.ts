@@ -9,7 +9,7 @@ import { findFeedForwards } from '../passes/feed-forwards.ts';
 import type { Checkpoint } from '../weights/checkpoint.ts';
 import { openCheckpoint } from '../weights/open.ts';
 import { modelOfOnnx, raisedModel } from './find-onnx.ts';
-import { isObject } from './json.ts';
+import { isObject, readJson } from './json.ts';
 
 /** What to look for, and how. */
 export interface FindOptions {
@@ -56,6 +56,15 @@ export function modelOfSource(file: string, options: FindOptions): Outcome<Found
   if (missing.length === 0) return found;
   found.value.checkpoint?.close();
   return refuse(...missing.map(({ path, span }) => diagnose('named-file-missing', { path }, { at: span })));
+}
+
+/** The configuration of the checkpoint that the models of a file name: their sizes are those of it. Undefined where they name none that is there, or several. */
+export function configNamed(program: Program, cwd?: string): unknown {
+  const own = [...program.root.names].flatMap(([model, entry]) => (entry.kind === 'model' && entry.module === program.root ? [model] : []));
+  const named = own.flatMap((model) => filesNamed(program, { model }).weights ?? []);
+  const [only, ...others] = new Set(named.map((one) => join(pathOfNamed(one, cwd), 'config.json')));
+  const read = only !== undefined && others.length === 0 && existsSync(only) ? readJson(only) : undefined;
+  return read?.ok ? read.value : undefined;
 }
 
 /** A model whose graph is that of an ONNX file. */
