@@ -23,12 +23,12 @@ export interface Grid {
 /** What is tried where the call does not say. */
 export const usualGrid = '16,32:0.75,0.5,0.25';
 
-/** Reads `16,32:0.75,0.5`. */
+/** Reads `16,32:0.75,0.5`; what is written twice is tried once. */
 export function gridOf(written: string): Grid {
   const [experts = [], shares = [], ...others] = written.split(':').map((list) => list.split(',').map(Number));
   const fits = others.length === 0 && experts.every((one) => Number.isSafeInteger(one) && one >= 2) && shares.length > 0 && shares.every((one) => one > 0 && one <= 1);
   if (!fits) throw new InvalidArgumentError(`It is written EXPERTS:SHARES, such as ${usualGrid}.`);
-  return { experts, shares };
+  return { experts: [...new Set(experts)], shares: [...new Set(shares)] };
 }
 
 /** Rows share one run of the dense model. Which way is better differs with the model, the text, the score and the picks. */

@@ -81,7 +81,7 @@ test('statistics of a threshold count the experts that run, not the places that 
 }, 120_000);
 
 test('a sweep gives what each conversion gives on its own, says the best of each share, and writes nothing', async () => {
-  const swept = printed(await emerge('--sweep', '4,12:0.5,0.75'));
+  const swept = printed(await emerge('--sweep', '4,12,4:0.5,0.75,0.50'));
   expect(swept.rows.map(({ experts, picks, share }) => [experts, picks, share])).toEqual([
     [4, 2, 0.5],
     [4, 3, 0.75],
