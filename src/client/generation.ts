@@ -1,14 +1,13 @@
 /** The part of a generated client that continues prompts, for models with a cache. */
 
 import type { InterfaceDeclarationStructure, OptionalKind } from 'ts-morph';
+import { isPast, pastPrefix, presentPrefix } from '../passes/cache-names.ts';
 import type { Executable } from '../run/executable.ts';
 import type { Port } from '../run/tensor.ts';
 import { quotedText, tensorTypes } from './ports.ts';
 
 /** What generation needs to know of a decoder. */
 export type Decoder = Pick<Executable, 'stop' | 'context' | 'active'> & { readonly inputs: readonly Port[] };
-
-const past = 'past_key_values.';
 
 /** `GenerateOptions`, without its name. */
 export function generateOptions({ stop, context, active }: Decoder): Omit<OptionalKind<InterfaceDeclarationStructure>, 'name'> {
@@ -54,7 +53,7 @@ export function generateOptions({ stop, context, active }: Decoder): Omit<Option
 /** The method of the object that `load` returns. */
 export function generateMethod({ inputs, stop, context, active }: Decoder): string {
   const takes = (name: string): boolean => inputs.some((port) => port.name === name);
-  const caches = inputs.filter(({ name }) => name.startsWith(past));
+  const caches = inputs.filter(isPast);
   const sizes = (port: Port): string => `[${port.dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? 1 : 0)).join(', ')}]`;
   const empty = caches.map((port) => `${quotedText(port.name)}: new Tensor('${tensorTypes[port.dtype]}', [], ${sizes(port)}),`).join('\n');
   const feeds = [
@@ -78,7 +77,7 @@ export function generateMethod({ inputs, stop, context, active }: Decoder): stri
       ${feeds.join('\n')}
     });
     const logits = results['logits'] as TypedTensor<'float32'>;
-    cache = Object.fromEntries(Object.entries(results).filter(([name]) => name.startsWith('present.')).map(([name, value]) => [name.replace('present.', '${past}'), value as Tensor]));
+    cache = Object.fromEntries(Object.entries(results).filter(([name]) => name.startsWith('${presentPrefix}')).map(([name, value]) => [name.replace('${presentPrefix}', '${pastPrefix}'), value as Tensor]));
     const token = pick(logits.data.subarray(-(logits.dims[2] ?? 0)));
     yield token;
     if (stopTokens.includes(token)) return;

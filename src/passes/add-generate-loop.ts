@@ -5,6 +5,7 @@ import { graphBuilder } from '../graph/builder.ts';
 import { type Graph, type Value, value } from '../graph/graph.ts';
 import { ndArray } from '../graph/nd-array.ts';
 import type { TensorType } from '../graph/type.ts';
+import { isPast, presentOf } from './cache-names.ts';
 import { declare, type Emitter, emitter, output, typeOf } from './emit-onnx.ts';
 import type { Pass } from './pass.ts';
 import { type Cache, cacheDims, emptyCache, type Scene, type State, stateOf, stepLoop, valuesOf, vocabularyOf, type Written } from './step-loop.ts';
@@ -28,7 +29,7 @@ const stepInputs: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 
  */
 export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): Graph {
   const caches = cachesOf(step);
-  const others = step.inputs.filter(({ name }) => !stepInputs.has(name) && !name.startsWith('past_key_values.'));
+  const others = step.inputs.filter((input) => !stepInputs.has(input.name) && !isPast(input));
   const build = graphBuilder();
   const emit = emitter(build, 'generate');
   const total = resume ? 'total_sequence_length' : 'sequence_length';
@@ -72,14 +73,12 @@ export function addGenerateLoop(step: Graph, { resume }: GenerateLoopOptions): G
 }
 
 function cachesOf(step: Graph): readonly Cache[] {
-  return step.inputs
-    .filter(({ name }) => name.startsWith('past_key_values.'))
-    .map((past) => {
-      const name = past.name.replace('past_key_values.', 'present.');
-      const present = step.outputs.find((one) => one.name === name)?.value;
-      if (!present) throw new Bug(`${past.name} has no ${name}`);
-      return { past, present, name };
-    });
+  return step.inputs.filter(isPast).map((past) => {
+    const name = presentOf(past.name);
+    const present = step.outputs.find((one) => one.name === name)?.value;
+    if (!present) throw new Bug(`${past.name} has no ${name}`);
+    return { past, present, name };
+  });
 }
 
 /** Counts the tokens of each row that are not padding: i64 [B, S], from 0. */

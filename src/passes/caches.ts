@@ -33,7 +33,7 @@ export function withCaches(graph: Graph): Graph {
   });
 }
 
-/** What each cache is called, without `past_key_values.` or `present.`: `3.key`. Attentions are counted where they are the first to read a cache; its caches are the key, the value, and then by number. */
+/** What each cache is called, without what says that it comes in or goes out: `3.key`. Attentions are counted where they are the first to read a cache; its caches are the key, the value, and then by number. */
 export function nameCaches(graph: Graph): ReadonlyMap<Node, string> {
   const from = producersOf(graph);
   const names = new Map<Node, string>();

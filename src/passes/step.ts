@@ -11,6 +11,7 @@ import { rewriteNodes } from '../graph/rewrite.ts';
 import { type TensorType, tensor } from '../graph/type.ts';
 import { concat } from '../ops/join.ts';
 import { rowAxis } from '../ops/rules.ts';
+import { pastPrefix, presentPrefix } from './cache-names.ts';
 import { isCausal, nameCaches } from './caches.ts';
 import { batchAxis, type Grown } from './grown.ts';
 import { type Padding, padding } from './padding.ts';
@@ -107,12 +108,12 @@ function stepCache(old: Node, node: Node, name: string | undefined, build: Graph
   const axis = rowAxis(before.type, Number(old.attrs['axis']));
   if (!same(before.type.dims[axis] ?? -1, step.rows) || touches(now.type, step.total, pastName)) return now;
   if (step.grown.has(now)) throw new PositionsDoNotFit(old);
-  const kept = value(`past_key_values.${name}`, pastType(now.type, axis));
-  const all = build.add(concat, [kept, now], { axis }, { name: `present.${name}`, ...(old.span ? { span: old.span } : {}) });
+  const kept = value(`${pastPrefix}${name}`, pastType(now.type, axis));
+  const all = build.add(concat, [kept, now], { axis }, { name: `${presentPrefix}${name}`, ...(old.span ? { span: old.span } : {}) });
   const [present] = all;
   if (!present) throw new Bug('concat has no result');
   step.pasts.push(kept);
-  step.presents.push({ name: `present.${name}`, value: present });
+  step.presents.push({ name: `${presentPrefix}${name}`, value: present });
   return present;
 }
 

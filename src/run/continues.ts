@@ -2,10 +2,10 @@
 
 import { join } from 'node:path';
 import type { Graph, Node } from '../graph/graph.ts';
+import { isPast } from '../passes/cache-names.ts';
 import { recognised } from '../passes/recognition.ts';
 import { decodes, hasCache } from '../targets/pipeline.ts';
 import { fillable } from './decode.ts';
-import { isPast } from './decode-step.ts';
 import type { Found } from './find-model.ts';
 import { readJson } from './json.ts';
 

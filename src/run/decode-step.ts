@@ -1,6 +1,7 @@
 /** Decodes with a cache: past keys and values in, present ones out, one token for each row a step. Prompts are padded on the left. */
 
 import { count } from '../graph/nd-array.ts';
+import { isPast, isPresent, pastOf, presentOf } from '../passes/cache-names.ts';
 import { activeName } from '../passes/set-picks.ts';
 import type { Stepper } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
@@ -8,21 +9,12 @@ import type { DecodePlan } from './protocol.ts';
 import type { StatsCollector } from './routing-stats.ts';
 import { floatsOf, integers, type Port, type Tensor, tensorOf } from './tensor.ts';
 
-/** The prefix of inputs that take the past, and that of the results which become it. */
-const past = 'past_key_values.';
-const present = 'present.';
-
 /** The prefix of names in a model that reads one text and writes another: those of the text that it writes. */
 export const decoderPrefix = 'decoder_';
 
 /** What the names of a step's tokens, mask and positions begin with. */
 export function steppedPrefix(inputs: readonly Pick<Port, 'name'>[]): '' | typeof decoderPrefix {
   return inputs.some(({ name }) => name === `${decoderPrefix}input_ids`) ? decoderPrefix : '';
-}
-
-/** Whether an input takes keys or values of the past. */
-export function isPast({ name }: Pick<Port, 'name'>): boolean {
-  return name.startsWith(past);
 }
 
 /** The axis of the rows so far: behind the batch, the first whose size has a name. Keys and values of heads have it third, a latent second. */
@@ -33,23 +25,21 @@ export function pastAxis({ dims }: Pick<Port, 'dims'>): number {
 
 /** The names of the results that are fed back. */
 export function presentNames(inputs: readonly Port[]): readonly string[] {
-  return inputs.filter(({ name }) => name.startsWith(past)).map(({ name }) => present + name.slice(past.length));
+  return inputs.filter(isPast).map(({ name }) => presentOf(name));
 }
 
 /** Held results under the names of the inputs they feed. */
 export function asPast(held: Readonly<Record<string, Held>>): Readonly<Record<string, Held>> {
-  return Object.fromEntries(Object.entries(held).flatMap(([name, value]) => (name.startsWith(present) ? [[past + name.slice(present.length), value]] : [])));
+  return Object.fromEntries(Object.entries(held).flatMap(([name, value]) => (isPresent({ name }) ? [[pastOf(name), value]] : [])));
 }
 
 /** An empty past for `rows` rows: the first axis is the batch, every other size without a number is 0. */
 export function emptyPast(inputs: readonly Port[], rows: number): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(
-    inputs
-      .filter(({ name }) => name.startsWith(past))
-      .map(({ name, dtype, dims }) => {
-        const sizes = dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : 0));
-        return [name, tensorOf(dtype, sizes, new Float64Array(count(sizes)))];
-      }),
+    inputs.filter(isPast).map(({ name, dtype, dims }) => {
+      const sizes = dims.map((size, axis) => (typeof size === 'number' ? size : axis === 0 ? rows : 0));
+      return [name, tensorOf(dtype, sizes, new Float64Array(count(sizes)))];
+    }),
   );
 }
 
@@ -59,19 +49,12 @@ export const logitsWanted: ReadonlySet<string> = new Set(['num_logits_to_keep', 
 /** The logits of all tokens, for models that ask how many are wanted: 0. */
 export function allLogits(inputs: readonly Port[]): Readonly<Record<string, Tensor>> {
   return Object.fromEntries(
-    inputs.flatMap(({ name, dims }) =>
-      logitsWanted.has(name)
-        ? [
-            [
-              name,
-              integers(
-                dims.map(() => 1),
-                [0],
-              ),
-            ],
-          ]
-        : [],
-    ),
+    inputs
+      .filter(({ name }) => logitsWanted.has(name))
+      .map(({ name, dims }) => {
+        const sizes = dims.map(() => 1);
+        return [name, integers(sizes, [0])];
+      }),
   );
 }
 

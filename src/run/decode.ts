@@ -1,6 +1,7 @@
 /** Writes continuations inside the worker: picks the way by the model's form, and for forms without a sampler of their own draws the tokens. */
 
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
+import { isPast } from '../passes/cache-names.ts';
 import { decodeByLoop } from './decode-loop.ts';
 import { logitsWanted, stepper } from './decode-step.ts';
 import { rerunner } from './decode-whole.ts';
@@ -9,6 +10,7 @@ import type { Form } from './executable.ts';
 import type { DecodePlan, Timing } from './protocol.ts';
 import { type StatsCollector, statsCollector } from './routing-stats.ts';
 import { sample } from './sample.ts';
+import type { Port } from './tensor.ts';
 
 /** How far a decode has come, and who listens. */
 export interface Control {
@@ -50,8 +52,8 @@ const loopInputs = new Set(['max_new_tokens', 'temperature', 'top_k', 'top_p', '
 
 /** Why a prompt cannot be continued with what a model takes and gives, where it cannot. */
 export function whyNot({ inputs, outputs }: Pick<Engine, 'inputs' | 'outputs'>, form: Form): string | undefined {
-  const known = (name: string): boolean => fillable.has(name) || (form !== 'whole' && name.startsWith('past_key_values.')) || (form === 'loop' && loopInputs.has(name));
-  const stranger = inputs.find(({ name }) => !known(name));
+  const known = ({ name }: Port): boolean => fillable.has(name) || (form !== 'whole' && isPast({ name })) || (form === 'loop' && loopInputs.has(name));
+  const stranger = inputs.find((input) => !known(input));
   if (stranger) return `it takes \`${stranger.name}\`, which no prompt gives`;
   if (!inputs.some(({ name, dims }) => name === 'input_ids' && dims.length === 2)) return 'it has no input `input_ids` with a row for each prompt';
   const result = form === 'loop' ? 'tokens' : 'logits';

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { isPresent } from '../passes/cache-names.ts';
 import { checkpointInfo } from './checkpoint-info.ts';
 import type { Executable, TokenizerPlace } from './executable.ts';
 import { generateName, type Manifest, type ManifestFile, manifestName, readManifest } from './manifest.ts';
@@ -45,7 +46,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
   const executable = (name: string, form: Executable['form']): Executable => ({
     model: { kind: 'file', path: join(folder, name) },
     form,
-    ...(manifest.target === 'webgpu' ? { device: { kept: manifest.outputs.map(({ name: output }) => output).filter((output) => output.startsWith('present.')) } } : {}),
+    ...(manifest.target === 'webgpu' ? { device: { kept: manifest.outputs.filter(isPresent).map((output) => output.name) } } : {}),
     tokenizer: tokenizerOf(folder, manifest),
     stop,
     ...(manifest.active ? { active: manifest.active } : {}),

@@ -4,7 +4,8 @@ import { type Diagnostic, diagnose, type Outcome, refuse, sink } from '../diagno
 import { didYouMean } from '../diagnostics/suggest.ts';
 import { count } from '../graph/nd-array.ts';
 import type { DType } from '../graph/type.ts';
-import { allLogits, decoderPrefix, emptyPast, isPast, pastAxis, steppedPrefix } from './decode-step.ts';
+import { isPast } from '../passes/cache-names.ts';
+import { allLogits, decoderPrefix, emptyPast, pastAxis, steppedPrefix } from './decode-step.ts';
 import type { JsonObject } from './json.ts';
 import type { Tensors } from './protocol.ts';
 import { integers, numbersOf, type Port, type Tensor, tensorOf } from './tensor.ts';

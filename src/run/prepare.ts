@@ -9,6 +9,7 @@ import { count } from '../graph/nd-array.ts';
 import { bytesOf } from '../graph/type.ts';
 import { isRearranged } from '../graph/views.ts';
 import { exportModel } from '../onnx/export.ts';
+import { isPresent } from '../passes/cache-names.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
 import { type Form, formFor, hasCache, lowerModel } from '../targets/pipeline.ts';
@@ -103,7 +104,7 @@ function liesTogether(checkpoint: Checkpoint, { imported, model }: Found): boole
 
 /** The results that are fed back at the next step. */
 function keptBy({ outputs }: Graph): readonly string[] {
-  return outputs.map(({ name }) => name).filter((name) => name.startsWith('present.'));
+  return outputs.filter(isPresent).map(({ name }) => name);
 }
 
 /** Whether mixtures are onnxruntime's operator, in the graphs inside too. */

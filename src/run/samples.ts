@@ -5,6 +5,7 @@ import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnost
 import { constant, show } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
+import { isPast } from '../passes/cache-names.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
 import { allLogits, emptyPast } from './decode-step.ts';
 import { reasonOf } from './faults.ts';
@@ -126,7 +127,7 @@ function samplesOfJson(graph: Graph, text: string, file: string): Outcome<readon
     if (!read.ok) return { ok: false, diagnostics };
     const arrays = Object.fromEntries(Object.entries(read.value).map(([name, tensor]) => [name, toNdArray(tensor)]));
     const { attention_mask: counted } = arrays;
-    const empty = Object.entries(arrays).some(([name, { data }]) => data.length === 0 && !name.startsWith('past_key_values.')) || counted?.data.every((one) => one === 0);
+    const empty = Object.entries(arrays).some(([name, { data }]) => data.length === 0 && !isPast({ name })) || counted?.data.every((one) => one === 0);
     if (!empty) samples.push({ feeds: arrays, ...(counted ? { counted } : {}) });
   }
   if (samples.length === 0) return refuse(file, 'none of its inputs has a token that counts');

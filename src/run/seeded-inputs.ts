@@ -1,9 +1,10 @@
 /** Inputs made from a seed, the same on any machine, for whatever a model takes. */
 
 import { count } from '../graph/nd-array.ts';
+import { isPast } from '../passes/cache-names.ts';
 import { activeName } from '../passes/set-picks.ts';
 import { randomNumbers } from '../weights/random.ts';
-import { decoderPrefix, isPast, logitsWanted } from './decode-step.ts';
+import { decoderPrefix, logitsWanted } from './decode-step.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { type Port, type Tensor, tensorOf } from './tensor.ts';

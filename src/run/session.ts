@@ -2,8 +2,8 @@
 
 import type { Worker } from 'node:worker_threads';
 import { diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
+import { isPast } from '../passes/cache-names.ts';
 import { converse, type Listen } from './conversation.ts';
-import { isPast } from './decode-step.ts';
 import type { Executable, Provider } from './executable.ts';
 import type { DecodePlan, Reply, Tensors, Timing } from './protocol.ts';
 import { spareWorker, startWorker } from './start-worker.ts';

@@ -1,7 +1,8 @@
 /** Runs a model with a cache on a whole sequence in two steps, the second with the keys and values of the first, as decoding does. */
 
 import type { Outcome } from '../diagnostics/diagnostic.ts';
-import { isPast, pastAxis, presentNames, steppedPrefix } from './decode-step.ts';
+import { isPast, pastOf } from '../passes/cache-names.ts';
+import { pastAxis, presentNames, steppedPrefix } from './decode-step.ts';
 import type { Tensors } from './protocol.ts';
 import type { Session } from './session.ts';
 import { type Port, type Tensor, type TensorData, tensorOf } from './tensor.ts';
@@ -16,7 +17,7 @@ export async function runInSteps(session: Session, feeds: Tensors): Promise<Outc
   const at = Math.ceil(width / 2);
   const first = await session.run(cut(inputs, feeds, 0, at));
   if (!first.ok) return first;
-  const past = Object.fromEntries(presents.flatMap((name) => (first.value[name] ? [[name.replace(/^present\./, 'past_key_values.'), first.value[name]]] : [])));
+  const past = Object.fromEntries(presents.flatMap((name) => (first.value[name] ? [[pastOf(name), first.value[name]]] : [])));
   const second = await session.run({ ...cut(inputs, feeds, at, width), ...past });
   if (!second.ok) return second;
   const joined = Object.entries(second.value).map(([name, later]): [string, Tensor] => {

@@ -5,6 +5,7 @@ import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } fro
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { DType } from '../graph/type.ts';
+import { isPresent } from '../passes/cache-names.ts';
 import { decode } from './decode.ts';
 import type { Engine, Feed, Held } from './engine.ts';
 import { cannotLoad, cannotRun, providerMissing } from './faults.ts';
@@ -109,7 +110,7 @@ async function open({ model, form, provider, device, threads }: Opening): Promis
     }
   }
   const session = await create([], false);
-  const kept = form === 'step' ? session.outputNames.filter((name) => name.startsWith('present.')) : [];
+  const kept = form === 'step' ? session.outputNames.filter((name) => isPresent({ name })) : [];
   if (kept.length === 0) return { session, kept: new Set(), diagnostics: [] };
   await session.release();
   return { session: await create(kept, false), kept: new Set(kept), diagnostics: [] };

@@ -3,6 +3,7 @@
 import { constant } from '../graph/dim.ts';
 import type { Node, Value } from '../graph/graph.ts';
 import { type ForeignAttrs, float } from '../graph/onnx.ts';
+import { isPast } from '../passes/cache-names.ts';
 import { maskOf, settingsOf } from './attention.ts';
 import { turnRows } from './rotation.ts';
 import type { Lowering, LoweringContext } from './target.ts';
@@ -57,7 +58,7 @@ function keptRows(one: Value | undefined, context: LoweringContext): (Rows & { r
   if (maker?.op.name !== 'concat') return rowsOf(one, context);
   const [past, added, ...more] = maker.inputs;
   const axis = Number(maker.attrs['axis']);
-  if (!one || !past || !added || more.length > 0 || (axis !== -2 && axis !== 2) || context.madeBy(past) || !past.name.startsWith('past_key_values.')) return undefined;
+  if (!one || !past || !added || more.length > 0 || (axis !== -2 && axis !== 2) || context.madeBy(past) || !isPast(past)) return undefined;
   const rows = rowsOf(added, context);
   return rows && { ...rows, past: context.lowered(past), whole: one };
 }

@@ -5,6 +5,7 @@ import type { Value } from '../graph/graph.ts';
 import { ndArray } from '../graph/nd-array.ts';
 import type { Onnx } from '../graph/onnx.ts';
 import { onnxTypes } from '../ops/onnx-types.ts';
+import { isPast } from '../passes/cache-names.ts';
 
 /** Run-time sizes as values on the device; undefined where no input tells them. */
 export interface DeviceSizes {
@@ -48,13 +49,13 @@ export function deviceSizes(inputs: readonly Value[], onnx: Onnx): DeviceSizes {
   function count(size: Dim): Value | undefined {
     const known = constant(size);
     if (known !== undefined) return onnx.scalar(known, 'i32');
-    const direct = axes.find((one) => same(one.size, size) && !isCache(one.input));
+    const direct = axes.find((one) => same(one.size, size) && !isPast(one.input));
     if (direct) {
       const all = ones(size);
       return all && share(`count ${show(size)}`, () => onnx.Cast(onnx.ReduceSum(all, onnx.ints([0]), { keepdims: 0 }), { to: onnxTypes.i32 }));
     }
     const [whole, part] =
-      axes.flatMap((a) => axes.map((b) => [a, b] as const)).find(([a, b]) => !isCache(a.input) && !isCache(b.input) && same(subtract(a.size, b.size), size)) ?? [];
+      axes.flatMap((a) => axes.map((b) => [a, b] as const)).find(([a, b]) => !isPast(a.input) && !isPast(b.input) && same(subtract(a.size, b.size), size)) ?? [];
     if (whole && part) return difference(count(whole.size), count(part.size));
     return symbolsOf(size).length > 1 || !same(size, symbol(symbolsOf(size)[0] ?? '')) ? computed(size) : undefined;
   }
@@ -74,5 +75,4 @@ export function deviceSizes(inputs: readonly Value[], onnx: Onnx): DeviceSizes {
   return { ones, numbers, count };
 }
 
-const isCache = ({ name }: Value): boolean => name.startsWith('past_key_values.');
-const rank = (input: Value): number => (isCache(input) ? 100 : 0) + (input.type?.dims.length ?? 0);
+const rank = (input: Value): number => (isPast(input) ? 100 : 0) + (input.type?.dims.length ?? 0);

@@ -8,6 +8,7 @@ import { addGenerateLoop } from '../passes/add-generate-loop.ts';
 import { addKvCache } from '../passes/add-kv-cache.ts';
 import { addStatsPass } from '../passes/add-stats.ts';
 import { batchSegments, batchSegmentsPass } from '../passes/batch-segments.ts';
+import { isPast, presentOf } from '../passes/cache-names.ts';
 import { cutMixturesPass } from '../passes/cut-mixtures.ts';
 import { dropDead } from '../passes/drop-dead.ts';
 import { foldConstants } from '../passes/fold-constants.ts';
@@ -129,9 +130,9 @@ export function decodes(graph: Graph): boolean {
 
 /** Whether a model has a cache of keys and values as loaders name them: it is a step already. */
 export function hasCache({ inputs, outputs }: Pick<Graph, 'inputs' | 'outputs'>): boolean {
-  const pasts = inputs.map(({ name }) => name).filter((name) => name.startsWith('past_key_values.'));
+  const pasts = inputs.filter(isPast);
   const presents = new Set(outputs.map(({ name }) => name));
-  return pasts.length > 0 && inputs.some(({ name }) => name === 'input_ids') && pasts.every((name) => presents.has(name.replace('past_key_values.', 'present.')));
+  return pasts.length > 0 && inputs.some(({ name }) => name === 'input_ids') && pasts.every(({ name }) => presents.has(presentOf(name)));
 }
 
 /** Whether an attention sees only what came before, in the experts of a mixture too. */
