@@ -226,6 +226,8 @@ test('types are known past nodes that stay', () => {
 test.each([
   ['of whole numbers', 'a = onnx.Abs(ids)\nk: i64[] = 1\nb = onnx.Less(a, k)\nc = onnx.Cast(b, to: 1)\ny = onnx.MatMul(c, r)', '5'],
   ['that turn an axis around', 'd: i64[1] = {1}\nf: i64[1] = {-9}\na = onnx.Slice(x, o, f, d, m)\ny = onnx.MatMul(a, u)', 'n, 3, 3'],
+  ['that turn it around from before its first', 'd: i64[1] = {1}\nf: i64[1] = {-9}\na = onnx.Slice(x, f, f, d, m)\ny = onnx.MatMul(a, u)', 'n, 1, 3'],
+  ['that end before they begin', 'd: i64[1] = {1}\nf: i64[1] = {2}\na = onnx.Slice(x, f, d, d)\ny = onnx.MatMul(a, u)', 'n, 0, 3'],
   ['of a norm with a gain', 'f = onnx.NonZero(x)\nc = onnx.Cast(f, to: 1)\na = onnx.LayerNormalization(c, v)\ny = onnx.MatMul(a, u)', '3, 3'],
   [
     'of channels in blocks',

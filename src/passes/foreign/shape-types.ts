@@ -74,8 +74,10 @@ const sliced: TypeRule = (call, fresh) => {
       dims: dims.map((size, i) => {
         const range = taken.get(i);
         if (!range) return size;
-        const length = sizeOf(subtract(range.to, range.from));
-        return range.step === 1 ? subtract(range.to, range.from) : length === undefined ? fresh() : dim(Math.max(0, Math.ceil(length / range.step)));
+        const length = subtract(range.to, range.from);
+        const known = sizeOf(length);
+        if (known === undefined) return range.step === 1 ? length : fresh();
+        return dim(Math.max(0, Math.ceil(known / range.step)));
       }),
     },
   ];

@@ -88,14 +88,14 @@ const tiled: Raise = (call) =>
 /**
  * Where an end of a Slice falls: counted from the end where negative, held within the axis. Undefined where that depends on sizes.
  * An end that is the size of an input, on an axis of constant length, is taken to lie within it: tables are as long as the longest input that a model takes.
- * Backwards an end may lie before the first.
+ * `least` is the first place that it may have: of an end backwards the one before the first.
  */
-function place(at: Dim, size: Dim, step: number): Dim | undefined {
+function place(at: Dim, size: Dim, step: number, least: number): Dim | undefined {
   const [known, length] = [sizeOf(at), sizeOf(size)];
   const back = step < 0 ? 1 : 0;
   if (back > 0 && (known === undefined || length === undefined)) return undefined;
   if (known === undefined) return same(at, size) || (length !== undefined && length > 1) ? at : undefined;
-  if (length !== undefined) return dim(Math.max(-back, Math.min(length - back, known < 0 ? known + length : known)));
+  if (length !== undefined) return dim(Math.max(least, Math.min(length - back, known < 0 ? known + length : known)));
   if (known === 0) return dim(0);
   return known >= 2 ** 31 - 1 ? size : undefined;
 }
@@ -109,7 +109,8 @@ export function rangesOf(call: Call): readonly { readonly axis: number; readonly
   const ranges = axes.map((given, i) => {
     const axis = counted(given, dims.length);
     const step = steps[i] ?? 1;
-    const [from, to] = [starts[i], ends[i]].map((at) => at && place(at, dims[axis] ?? stay(), step));
+    const [start, end, size] = [starts[i], ends[i], dims[axis] ?? stay()];
+    const [from, to] = [start && place(start, size, step, 0), end && place(end, size, step, step < 0 ? -1 : 0)];
     return from && to ? { axis, from, to, step } : undefined;
   });
   return ranges.every((one) => one !== undefined) ? ranges : undefined;
