@@ -365,7 +365,7 @@ test('inside a graph of ONNX it is not taken', () => {
       r = matmul(a, down)
     else_branch: graph else() -> (i = x)
 `;
-  const inside = { found: [], missed: [{ name: 'r', why: 'it stands inside `y`, a If' }] };
+  const inside = { found: [], missed: [{ name: 'r', why: 'it stands inside `y`, an If' }] };
   expect(findFeedForwards(parseGraph(text, ops))).toMatchObject(inside);
   // As it is read from a file: nodes inside graphs are left as they are.
   const raw = text.replace('matmul(x, up)', 'onnx.MatMul(x, up)').replace('relu(h)', 'onnx.Relu(h)').replace('matmul(a, down)', 'onnx.MatMul(a, down)');

@@ -101,10 +101,11 @@ function search(graph: Graph, weights: readonly Weight[], found: (one: Draft | M
 
 const miss = (node: Node, why: string): Missed => ({ name: node.outputs[0]?.name ?? node.op.name, why, ...(node.span ? { span: node.span } : {}) });
 
-const inside = (one: Draft | Missed, node: Node): Missed => ({
-  ...miss(node, `it stands inside \`${node.outputs[0]?.name}\`, a ${node.op.foreign?.type ?? node.op.name}`),
-  name: 'why' in one ? one.name : one.y.name,
-});
+function inside(one: Draft | Missed, node: Node): Missed {
+  const op = node.op.foreign?.type ?? node.op.name;
+  const why = `it stands inside \`${node.outputs[0]?.name}\`, ${/^[aeiou]/i.test(op) ? 'an' : 'a'} ${op}`;
+  return { ...miss(node, why), name: 'why' in one ? one.name : one.y.name };
+}
 
 function expertCount({ attrs, bodies }: Node): string {
   const n = attrs['n'];
