@@ -291,7 +291,7 @@ const refusals: Readonly<Record<string, readonly [ModelProto | Uint8Array, Reado
   'an input that is a list': [plain({ input: [info('x', 2, 10), { name: 'list', type: sequence }] }), {}, 'its input `list` is no tensor that moec knows'],
   'a device that needs every op': [plain(), {}, 'error[target-needs-ops]: the target webgpu takes ops that moec knows; MatMul is one it only carries', ['--target', 'webgpu']],
   'a model to write beside': [plain(), {}, 'error[in-place-needs-checkpoint]: --in-place', ['--in-place']],
-  'a generation': [plain(), {}, 'error[cannot-generate]', ['--generate']],
+  'a generation': [plain(), {}, 'error[loop-needs-source]: --generate puts a model of the language in a loop', ['--generate']],
 };
 
 test.each(Object.entries(refusals))('%s is refused, and nothing is left', async (_, [model, beside, says, options = []]) => {

@@ -97,8 +97,8 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   const forms: { file: string; form: Form }[] = [{ file: 'model.onnx', form: main }];
   if (settings.generate) forms.push({ file: generateName, form: 'loop' });
   const diagnostics: Diagnostic[] = [];
-  if (settings.generate && !decoder)
-    return { ok: false, diagnostics: [diagnose('cannot-generate', { reason: found.imported ? 'it is a model of ONNX' : 'it has no causal attention' })] };
+  if (settings.generate && found.imported) return refuse(diagnose('loop-needs-source', {}));
+  if (settings.generate && !decoder) return refuse(diagnose('cannot-generate', { reason: 'it has no causal attention' }));
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
     const lowered = await lowerModel(found.model.graph, {

@@ -10,6 +10,13 @@ export const compiling = {
 wrong: \`moec compile llama.moe --target portable --generate\`
 right: \`moec compile llama.moe --target ort --generate\``,
   },
+  'loop-needs-source': {
+    severity: 'error',
+    message: text`--generate puts a model of the language in a loop; one of ONNX keeps the steps that its file has`,
+    explanation: `The loop is made of a step whose caches and positions moec has added itself. A decoder of ONNX brings its own, and \`moec run\` goes through them one by one.
+wrong: \`moec compile model.onnx -o out/model --generate\`
+right: \`moec compile model.onnx -o out/model\``,
+  },
   'target-needs-ops': {
     severity: 'error',
     message: text`the target ${'target'} takes ops that moec knows; ${'op'} is one it only carries`,
