@@ -25,7 +25,7 @@ export function check(cli: Cli): void {
     ])
     .argument('<files...>', '.moe files, or folders of them')
     .option('--set <NAME=VALUE>', 'give a param another value; may be repeated', setting)
-    .option('--config <PATH>', 'take params from a config.json, or from that of a checkpoint folder (default: of the one that the file names)')
+    .option('--config <PATH>', 'take params from a config.json, or from that of a checkpoint folder (default: the checkpoint that the file names)')
     .option('--json', 'print diagnostics as JSON')
     .action(cli.action((paths: readonly string[], options: CheckOptions) => checkFiles(cli.terminal, paths, options)));
 }

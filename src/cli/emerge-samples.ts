@@ -1,6 +1,6 @@
 /** What `moec emerge` calibrates on and what it measures on: text, rows with answers, or inputs from a file. */
 
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import type { Sample } from '../passes/emergent/calibrate.ts';
@@ -48,8 +48,8 @@ export async function sampling(terminal: Terminal, found: Found, given: Sampling
 /** Whether the file to measure on is the one to calibrate on. */
 function sameFile({ cwd }: Terminal, { calibrate, heldOut }: SamplingOptions): boolean {
   if (calibrate === undefined || heldOut === undefined) return false;
-  const [one, other] = [calibrate, heldOut].map((file) => realpathSync(resolve(cwd, file)));
-  return one === other;
+  const [one, other] = [resolve(cwd, calibrate), resolve(cwd, heldOut)];
+  return one === other || (existsSync(one) && existsSync(other) && realpathSync(one) === realpathSync(other));
 }
 
 /** That a text does better than another would. */

@@ -77,11 +77,10 @@ export function recognise(terminal: Terminal, path: string): Target {
   throw new Refusal(target);
 }
 
-/** Options of models that are written down, and of those that are lowered here. */
-const [ofSources, ofLowering] = [
-  ['weights', 'model', 'set'],
-  ['lowering', 'dumpAfter'],
-] as const;
+/** Options of models that are written down. */
+const ofSources = ['weights', 'model', 'set'] as const;
+/** Options of models that are lowered here. */
+const ofLowering = ['lowering', 'dumpAfter'] as const;
 
 /** Refuses an option that would say nothing of any of these targets. */
 export function refuseIdle(targets: readonly Target[], options: Readonly<Partial<Record<(typeof ofSources)[number] | (typeof ofLowering)[number], unknown>>>): void {

@@ -27,7 +27,7 @@ export function passes(cli: Cli): void {
 function listPasses(terminal: Terminal, all: readonly Pass[], options: OutputOptions): ExitCode {
   if (options.json) printJson(terminal, all.map(dataOf));
   else terminal.out(table(all.map((pass) => [pass.name, pass.summary])));
-  printNext(terminal, `moec compile models/tiny.moe -o out/tiny --dump-after=lower`, options);
+  printNext(terminal, 'moec compile models/tiny.moe -o out/tiny --dump-after=lower', options);
   return exit.done;
 }
 

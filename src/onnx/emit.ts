@@ -77,7 +77,7 @@ function arrayIn(node: Node): NdArray | undefined {
   return array;
 }
 
-/** Names of nodes: what the file called them, else that of their first result, which a node of the file may have; runtimes want each once. */
+/** What nodes are called: as in the file, else as their first result is, with a number behind it where a node has that name; runtimes want each once. */
 function nodeNames(graph: Graph, { names, extras }: Scope): (node: Node) => string {
   const given = ({ outputs: [first] }: Node): string | undefined => first && extras.nodes.get(first)?.name;
   const taken = new Set(graph.nodes.flatMap((node) => given(node) ?? []));

@@ -58,7 +58,7 @@ export function modelOfSource(file: string, options: FindOptions): Outcome<Found
   return refuse(...missing.map(({ path, span }) => diagnose('named-file-missing', { path }, { at: span })));
 }
 
-/** The configuration of the checkpoint that the models of a file name: their sizes are those of it. Undefined where they name none that is there, or several. */
+/** The configuration of the checkpoint that the models of a file name, which gives them their sizes; undefined where they name none that is there, or several. */
 export function configNamed(program: Program, cwd?: string): unknown {
   const own = [...program.root.names].flatMap(([model, entry]) => (entry.kind === 'model' && entry.module === program.root ? [model] : []));
   const named = own.flatMap((model) => filesNamed(program, { model }).weights ?? []);

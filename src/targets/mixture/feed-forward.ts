@@ -90,7 +90,7 @@ function collect(one: Value, x: Value, scene: Scene): boolean {
   return (elementwise.has(node.op.name) || node.op === constantOp) && node.inputs.every((input) => !input || collect(input, x, scene));
 }
 
-/** A few of them, for the side of a pair that the other is tried against. */
+/** Places of one side of a pair, where the other is tried at all of them. */
 const few = [-9, -7.5, -3.3, -1.2, -0.4, 0, 0.3, 1.1, 2.7, 6.9, 7.2, 11];
 const all = Array.from(probes);
 /** Both sides of what two products meet in: each is tried at all places, with the other at a few. */
