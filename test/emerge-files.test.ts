@@ -238,6 +238,16 @@ describe('refused, with nothing left behind', () => {
       ['rowless.onnx', '--experts', '4'],
       errors('nothing-to-convert', 'rowless.onnx has no feed-forward to convert', '  = y: `x` has no numbers: one of its sizes is 0'),
     ],
+    [
+      'a loop around a model of ONNX',
+      ['no-number.onnx', '--experts', '4', '--generate'],
+      errors('loop-needs-source', '--generate puts a model of the language in a loop; one of ONNX keeps the steps that its file has'),
+    ],
+    [
+      'a loop for a target that has none',
+      [...four, '--target', 'portable', '--generate'],
+      errors('target-has-no-loop', 'the target portable has no control flow, so a generation cannot be one graph'),
+    ],
     ['external data cut short', ['outside.onnx'], errors('tensor-out-of-file', `\`a\` lies outside ${join(scratch, 'outside.data')}: bytes 0 to 512 of 300`)],
     [
       'neurons that do not divide',

@@ -12,7 +12,7 @@ import { sampling, usualTokens } from './emerge-samples.ts';
 import { speedLevels } from './emerge-speed.ts';
 import { cellsOf, type Grid, gridOf, sayGrid, usualGrid } from './emerge-sweep.ts';
 import { type ExitCode, exit, Refusal } from './exit.ts';
-import { addFindingOptions, findOrRefuse, recognise, refuseIdle, seedOption, targetOption } from './finding.ts';
+import { addFindingOptions, findOrRefuse, loweringOf, recognise, refuseIdle, seedOption, targetOption } from './finding.ts';
 import { printNext } from './print.ts';
 import { checkpointOf } from './target.ts';
 import type { Terminal } from './terminal.ts';
@@ -100,11 +100,19 @@ async function act(terminal: Terminal, path: string, call: EmergeCall): Promise<
   const { raisedModel } = await import('../run/find-onnx.ts');
   const emerging: Emerging = { path, target, found: raisedModel(found), call, diagnostics, sources: reader.sources, read };
   try {
+    if (call.generate) await refuseGenerate(emerging);
     if (call.dryRun) return await sayPlan(terminal, emerging, asked);
     return 'shares' in asked ? await sayGrid(terminal, emerging, asked) : await convertAndSay(terminal, emerging, asked);
   } finally {
     emerging.found.checkpoint?.close();
   }
+}
+
+/** Refuses, before anything is converted, a graph that cannot be written after. */
+async function refuseGenerate({ found, call }: Emerging): Promise<void> {
+  const { generateFaults } = await import('../run/compile.ts');
+  const faults = generateFaults(found, await loweringOf(call.target));
+  if (faults.length > 0) throw new Refusal(...faults);
 }
 
 /** Refuses what the call without --dry-run refuses before it converts anything. */

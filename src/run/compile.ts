@@ -13,7 +13,7 @@ import { flatten } from '../onnx/flatten.ts';
 import type { FunctionGraph } from '../onnx/functions.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import { type Choice, spellWish, type Wish } from '../targets/mixture/choose.ts';
-import { decodes, type Form, hasCache, lowerModel } from '../targets/pipeline.ts';
+import { decodes, type Form, hasCache, loopFaults, lowerModel } from '../targets/pipeline.ts';
 import type { Storage } from '../targets/store.ts';
 import type { Target } from '../targets/target.ts';
 import { unreadable } from '../weights/open.ts';
@@ -89,6 +89,13 @@ const companions = [
   'preprocessor_config.json',
 ];
 
+/** What keeps a model from having the graph that `generate` asks for, as far as it shows before anything is lowered. */
+export function generateFaults({ imported, model: { graph } }: Pick<Found, 'imported' | 'model'>, target: Target): readonly Diagnostic[] {
+  if (imported) return [diagnose('loop-needs-source', {})];
+  if (!decodes(graph)) return [diagnose('cannot-generate', { reason: 'it has no causal attention' })];
+  return [...loopFaults(graph, target)];
+}
+
 /** Lowers the graphs and lays out the data; nothing is written. */
 export async function planCompile(found: Found, settings: CompileSettings): Promise<Outcome<CompilePlan>> {
   const storage: Storage = settings.placing === 'written' || !found.checkpoint ? 'written' : 'checkpoint';
@@ -97,8 +104,8 @@ export async function planCompile(found: Found, settings: CompileSettings): Prom
   const forms: { file: string; form: Form }[] = [{ file: 'model.onnx', form: main }];
   if (settings.generate) forms.push({ file: generateName, form: 'loop' });
   const diagnostics: Diagnostic[] = [];
-  if (settings.generate && found.imported) return refuse(diagnose('loop-needs-source', {}));
-  if (settings.generate && !decoder) return refuse(diagnose('cannot-generate', { reason: 'it has no causal attention' }));
+  const faults = settings.generate ? generateFaults(found, settings.target) : [];
+  if (faults.length > 0) return refuse(...faults);
   const graphs: CompiledGraph[] = [];
   for (const { file, form } of forms) {
     const lowered = await lowerModel(found.model.graph, {

@@ -118,7 +118,11 @@ async function chooseMixtures(
 function* refusals(graph: Graph, { target, form }: LowerOptions): Iterable<Diagnostic> {
   const carried = target.device && graph.nodes.find((node) => node.op.foreign);
   if (carried) yield diagnose('target-needs-ops', { target: target.name, op: carried.op.foreign?.type ?? '' });
-  if (form !== 'loop' && form !== 'chunk') return;
+  if (form === 'loop' || form === 'chunk') yield* loopFaults(graph, target);
+}
+
+/** What keeps a generation with a model from being one graph. */
+export function* loopFaults(graph: Graph, target: Target): Iterable<Diagnostic> {
   if (!target.controlFlow) yield diagnose('target-has-no-loop', { target: target.name });
   if (!loops(graph)) yield diagnose('loop-needs-tokens-alone', { inputs: graph.inputs.map(({ name }) => name).join(', ') });
 }
