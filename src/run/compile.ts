@@ -23,7 +23,7 @@ import { reasonOf } from './faults.ts';
 import type { Found } from './find-model.ts';
 import { generateName, type Manifest, manifestName } from './manifest.ts';
 import { dataFile, type PlaceOptions, placementOf, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
-import { factsOf } from './prepare.ts';
+import { factsOf, hasFused } from './prepare.ts';
 import type { Port } from './tensor.ts';
 
 /** How the checkpoint's bytes get into the folder. */
@@ -258,6 +258,7 @@ function manifestOf({ found, settings, graphs: [main], form }: CompilePlan, fact
     tokenizer: facts.tokenizer === undefined ? null : facts.tokenizer.kind === 'bytes' ? 'bytes' : 'tokenizer.json',
     opset: exportSettings(found, settings.target).opset,
     ...(main && main.mixtures.length > 0 ? { lowerings: Object.fromEntries(main.mixtures.map((one) => [one.path, spellWish(one)])) } : {}),
+    ...(main && hasFused(main.graph, main.functions) ? { fused: true } : {}),
     files: files.map(({ name, bytes, sha256, how }) => ({ name, bytes, ...(sha256 === undefined ? {} : { sha256 }), ...(how === 'left in place' ? { inPlace: true } : {}) })),
     inputs: (main?.graph.inputs ?? []).map((value) => portOf(value.name, value, found)),
     outputs: (main?.graph.outputs ?? []).map(({ name, value }) => portOf(name, value, found)),

@@ -55,7 +55,7 @@ export function readFolder(folder: string, { verify = false }: FolderOptions = {
     ...(bos === undefined ? {} : { bos }),
     ...(pad === undefined ? {} : { pad }),
     ...(open.length > 0 ? { open } : {}),
-    ...(Object.values(manifest.lowerings ?? {}).some((one) => one.includes('fused')) ? { fused: true as const } : {}),
+    ...(manifest.fused ? { fused: true as const } : {}),
   });
   const generates = manifest.files.some(({ name }) => name === generateName);
   return {

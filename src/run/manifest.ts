@@ -45,6 +45,8 @@ export interface Manifest {
   readonly opset: number;
   /** How each segment of a mixture is lowered, by its path: `guarded`, or `gathered,guarded` for few tokens and for many. */
   readonly lowerings?: Readonly<Record<string, string>>;
+  /** Set where onnxruntime's operator `MoE` is among the nodes of model.onnx. */
+  readonly fused?: true;
   readonly files: readonly ManifestFile[];
   readonly inputs: readonly Port[];
   readonly outputs: readonly Port[];
@@ -110,6 +112,7 @@ const fields = {
   tokenizer: [isOneOf(['tokenizer.json', 'bytes', null]), '"tokenizer.json", "bytes" or null'],
   opset: [isSize, 'a number'],
   lowerings: [isAbsentOr(isObject), 'an object'],
+  fused: [isAbsentOr((value) => value === true), 'true'],
   files: [isList(isFile), 'a list of files with name, bytes and sha256'],
   inputs: [isList(isPort), 'a list of inputs with name, dtype and dims'],
   outputs: [isList(isPort), 'a list of results with name, dtype and dims'],

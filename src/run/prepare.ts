@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { dirname } from 'node:path';
 import type { Outcome } from '../diagnostics/diagnostic.ts';
 import { constant } from '../graph/dim.ts';
-import type { Graph } from '../graph/graph.ts';
+import type { Graph, Node } from '../graph/graph.ts';
 import { count } from '../graph/nd-array.ts';
 import { bytesOf } from '../graph/type.ts';
 import { isRearranged } from '../graph/views.ts';
 import { exportModel } from '../onnx/export.ts';
+import type { FunctionGraph } from '../onnx/functions.ts';
 import { isPresent } from '../passes/cache-names.ts';
 import { picksOf } from '../passes/set-picks.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -88,7 +89,7 @@ export async function prepare(found: Found, options: PrepareOptions): Promise<Ou
       form: isStep ? 'step' : form === 'chunk' ? 'loop' : form,
       ...(picks ? { active: picks } : {}),
       ...(target.device ? { device: { kept: keptBy(graph) } } : {}),
-      ...(hasFused(graph) ? { fused: true as const } : {}),
+      ...(hasFused(graph, found.imported?.functions) ? { fused: true as const } : {}),
       dispose,
     },
     diagnostics: lowered.diagnostics,
@@ -107,9 +108,10 @@ function keptBy({ outputs }: Graph): readonly string[] {
   return outputs.filter(isPresent).map(({ name }) => name);
 }
 
-/** Whether mixtures are onnxruntime's operator, in the graphs inside too. */
-function hasFused({ nodes }: Graph): boolean {
-  return nodes.some(({ op, bodies = {} }) => /^onnx\.com\.microsoft\.Q?MoE$/.test(op.name) || Object.values(bodies).some(hasFused));
+/** Whether mixtures are onnxruntime's operator, in the graphs inside and in functions too. */
+export function hasFused({ nodes }: Graph, functions: readonly FunctionGraph[] = []): boolean {
+  const isFused = ({ op, bodies = {} }: Node): boolean => /^onnx\.com\.microsoft\.Q?MoE$/.test(op.name) || Object.values(bodies).some((body) => hasFused(body));
+  return nodes.some(isFused) || functions.some(({ graph }) => hasFused(graph));
 }
 
 /** What is known of a model beside its graph: where texts end, how long they may be, how they become tokens. */
