@@ -4,9 +4,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it } from 'vitest';
 import { writeClient } from '../src/client/client.ts';
+import { encodeModel } from '../src/onnx/wire.ts';
 import { readFolder } from '../src/run/folder.ts';
 import type { Manifest } from '../src/run/manifest.ts';
 import type { Port } from '../src/run/tensor.ts';
+import { modelOf, node } from './onnx-messages.ts';
+import { must } from './running.ts';
+import { moec } from './terminal.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 mkdirSync(join(root, 'out'), { recursive: true });
@@ -56,6 +60,14 @@ function clientOf(form: 'step' | 'whole'): string {
   return writeClient(read.value, join(folder, `${form}.ts`));
 }
 
+/** The client for a negation whose sizes nobody knows. */
+async function openClient(): Promise<string> {
+  const open = (name: string) => ({ name, type: { tensorType: { elemType: 1 } } });
+  writeFileSync(join(folder, 'open.onnx'), encodeModel(modelOf({ input: [open('x')], output: [open('y')], node: [node('Neg', ['x'], ['y'])] })));
+  expect(await moec(['compile', 'open.onnx', '-o', 'open'], { cwd: folder })).toMatchObject({ code: 0 });
+  return writeClient(must(readFolder(join(folder, 'open'))), join(folder, 'open.ts'));
+}
+
 /** Compiles and runs a program in strict TypeScript; what it prints. */
 function ran(program: string): string {
   writeFileSync(join(folder, 'main.ts'), program);
@@ -85,6 +97,31 @@ function ran(program: string): string {
 }
 
 describe('the client of a compiled folder', () => {
+  it('takes tensors of any sizes where the model says none', async () => {
+    writeFileSync(join(folder, 'open.ts'), await openClient());
+    const printed = ran(`
+      import { Tensor } from 'onnxruntime-node';
+      import { load, type OpenInputs } from './open.js';
+      const model = await load();
+      const results: unknown[] = [];
+      for (const dims of [[], [2], [1, 2]]) {
+        const inputs: OpenInputs = { x: new Tensor('float32', Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => i + 1), dims) };
+        const { y } = await model.run(inputs);
+        results.push([y.dims, [...y.data]]);
+      }
+      console.log(JSON.stringify(results));
+      await model.release();
+    `);
+    expect(JSON.parse(printed)).toEqual([
+      [[], [-1]],
+      [[2], [-1, -2]],
+      [
+        [1, 2],
+        [-1, -2],
+      ],
+    ]);
+  });
+
   it('compiles in strict TypeScript, runs, and continues as numpy does', () => {
     for (const form of ['step', 'whole'] as const) writeFileSync(join(folder, `${form}.ts`), clientOf(form));
     const printed = ran(`

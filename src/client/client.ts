@@ -4,6 +4,7 @@ import { dirname, relative, sep } from 'node:path';
 import { IndentationText, Project, QuoteKind, type SourceFile, VariableDeclarationKind } from 'ts-morph';
 import type { CompiledFolder } from '../run/folder.ts';
 import { typeOf } from '../run/inputs.ts';
+import type { Port } from '../run/tensor.ts';
 import { generateMethod, generateOptions, largestFunction } from './generation.ts';
 import { inputType, outputType, propertyName, quotedText, spelled, tensorTypes } from './ports.ts';
 
@@ -44,16 +45,18 @@ function addPorts(module: SourceFile, name: string, { manifest: { inputs, output
   });
   module.addVariableStatement({
     declarationKind: VariableDeclarationKind.Const,
-    docs: ['Element types and sizes of the inputs; a size with a name is known at run time.'],
+    docs: ['Element types and sizes of the inputs; a size with a name is known at run time, and any sizes will do where there are none.'],
     declarations: [
       {
         name: 'inputTypes',
-        type: 'Readonly<Record<string, { readonly type: Tensor.Type; readonly dims: readonly (number | string)[]; readonly spelled: string }>>',
-        initializer: `{\n${inputs.map((port) => `${propertyName(port.name)}: { type: '${tensorTypes[port.dtype]}', dims: [${port.dims.map((size) => (typeof size === 'number' ? size : quotedText(size))).join(', ')}], spelled: ${quotedText(typeOf(port))} },`).join('\n')}\n}`,
+        type: 'Readonly<Record<string, { readonly type: Tensor.Type; readonly dims?: readonly (number | string)[]; readonly spelled: string }>>',
+        initializer: `{\n${inputs.map((port) => `${propertyName(port.name)}: { type: '${tensorTypes[port.dtype]}', ${sizesOf(port)}spelled: ${quotedText(typeOf(port))} },`).join('\n')}\n}`,
       },
     ],
   });
 }
+
+const sizesOf = ({ dims, open }: Port): string => (open ? '' : `dims: [${dims.map((size) => (typeof size === 'number' ? size : quotedText(size))).join(', ')}], `);
 
 function addModel(module: SourceFile, name: string, generates: boolean): void {
   module.addInterface({
@@ -115,7 +118,8 @@ function tensorOf(name: string, value: unknown): Tensor {
   const dims: number[] = [];
   for (let at: unknown = value; Array.isArray(at); at = at[0]) dims.push(at.length);
   const found = value instanceof Tensor ? value.dims : dims;
-  const fits = found.length === expected.dims.length && found.every((size, axis) => typeof expected.dims[axis] === 'string' || expected.dims[axis] === size);
+  const wanted = expected.dims ?? found;
+  const fits = found.length === wanted.length && found.every((size, axis) => typeof wanted[axis] === 'string' || wanted[axis] === size);
   if (!fits) throw new TypeError(\`\${name} has the sizes [\${found.join(', ')}]; the model takes \${expected.spelled}\`);
   if (value instanceof Tensor) return value;
   const leaves: unknown[] = [value].flat(Number.POSITIVE_INFINITY);

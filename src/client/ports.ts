@@ -1,6 +1,7 @@
 /** Types of inputs and results as the generated client writes them in TypeScript. */
 
 import type { DType } from '../graph/type.ts';
+import { typeOf } from '../run/inputs.ts';
 import type { Port } from '../run/tensor.ts';
 
 /** Element types by onnxruntime's names. */
@@ -71,6 +72,6 @@ function sizeType(size: number | string, axis: number): string {
 }
 
 /** The type in words, for doc comments: `i64[batch_size, sequence_length]`. */
-export function spelled({ dtype, dims, open }: Port): string {
-  return `\`${dtype}[${open ? '..' : dims.join(', ')}]\``;
+export function spelled(port: Port): string {
+  return `\`${typeOf(port)}\``;
 }
