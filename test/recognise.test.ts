@@ -229,6 +229,12 @@ test.each([
   ['that turn it around from before its first', 'd: i64[1] = {1}\nf: i64[1] = {-9}\na = onnx.Slice(x, f, f, d, m)\ny = onnx.MatMul(a, u)', 'n, 1, 3'],
   ['that end before they begin', 'd: i64[1] = {1}\nf: i64[1] = {2}\na = onnx.Slice(x, f, d, d)\ny = onnx.MatMul(a, u)', 'n, 0, 3'],
   ['of a norm with a gain', 'f = onnx.NonZero(x)\nc = onnx.Cast(f, to: 1)\na = onnx.LayerNormalization(c, v)\ny = onnx.MatMul(a, u)', '3, 3'],
+  ['whose keys are narrower than queries', 'k = onnx.MatMul(x, u)\na = onnx.com.microsoft.GroupQueryAttention(x, k, k)\ny = onnx.MatMul(a, u)', 'n, 3, 3'],
+  [
+    'whose values have a width of their own',
+    'k = onnx.MatMul(x, u)\na = onnx.com.microsoft.MultiHeadAttention(x, x, k)\nt = onnx.Transpose(u, perm: [1, 0])\ny = onnx.MatMul(a, t)',
+    'n, 3, 4',
+  ],
   [
     'of channels in blocks',
     'a = onnx.com.microsoft.nchwc.ReorderInput(x)\nc = onnx.com.microsoft.nchwc.ReorderOutput(a, channels: 4, channels_last: 1)\ny = onnx.MatMul(c, u)',

@@ -124,12 +124,16 @@ const attendedWhole: TypeRule = (call) => {
   return [{ dtype, dims: [...dims.slice(0, 2), dim(own ?? (all === undefined ? stay() : all / 3))] }];
 };
 
+/** Queries, keys and values apart, as wide as values are. */
 const attendedApart: TypeRule = (call) => {
   const { dtype, dims } = call.type(0);
-  return dims.length === 3 && call.has(1) && call.has(2)
-    ? [{ dtype, dims: [...dims.slice(0, 2), call.type(2).dims.length === 3 ? (call.type(2).dims[2] ?? stay()) : (dims[2] ?? stay())] }]
-    : stay();
+  if (dims.length !== 3 || !call.has(1) || !call.has(2)) return stay();
+  const values = call.type(2).dims;
+  return [{ dtype, dims: [...dims.slice(0, 2), (values.length === 3 ? values : dims)[2] ?? stay()] }];
 };
+
+/** As wide as queries are, where these do not bring keys and values along: groups of heads share one of keys. */
+const attendedInGroups: TypeRule = (call) => (call.has(1) && call.has(2) ? [call.type(0)] : stay());
 
 /** By the name of the op; those of other domains with their domain in front. */
 const rules: Readonly<Record<string, TypeRule>> = {
@@ -169,7 +173,8 @@ const rules: Readonly<Record<string, TypeRule>> = {
   ...rows('RandomNormalLike RandomUniformLike Bernoulli EyeLike', (call) => [{ dtype: namedType(call, 'dtype', call.type(0).dtype), dims: call.type(0).dims }]),
   'com.microsoft.Attention': attendedWhole,
   'com.microsoft.EmbedLayerNormalization': embedded,
-  ...rows('com.microsoft.GroupQueryAttention com.microsoft.MultiHeadAttention', attendedApart),
+  'com.microsoft.GroupQueryAttention': attendedInGroups,
+  'com.microsoft.MultiHeadAttention': attendedApart,
   ...rows('com.microsoft.SkipLayerNormalization com.microsoft.SkipSimplifiedLayerNormalization', skipped),
 };
 
