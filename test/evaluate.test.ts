@@ -168,7 +168,7 @@ describe('refused', () => {
   const rows = 'row 1: ';
   it.each<readonly [string, string, string, readonly string[], number, string]>([
     ['an empty text', 'models/tiny.moe', '', [], 1, 'error[text-too-short]: the text of'],
-    ['a text of one token', 'models/tiny.moe', 'a', [], 1, 'has 1 tokens; at least 2 are needed'],
+    ['a text of one token', 'models/tiny.moe', 'a', [], 1, 'has too few tokens: 1, where at least 2 are needed'],
     ['a stride that leaves tokens out', 'models/tiny.moe', 'abc', ['--context', '4', '--stride', '5'], 2, '--stride 5 leaves out what lies between windows of 4 tokens'],
     ['picks of a model without mixtures', 'models/tiny.moe', 'abc', ['--active', '2'], 1, 'error[no-picks-to-set]'],
     ['a window of rows', 'classes.moe', 'abc\t1', ['--context', '4'], 2, "error: option '--context' says nothing of the task classes\n"],

@@ -13,7 +13,7 @@ right: \`moec eval llama.moe --weights ./checkpoint --text FILE\``,
   },
   'text-too-short': {
     severity: 'error',
-    message: text`the text of ${'file'} has ${'tokens'} tokens; at least ${'least'} are needed`,
+    message: text`the text of ${'file'} has too few tokens: ${'tokens'}, where at least ${'least'} are needed`,
     explanation: `The first token of a text is not scored, since nothing comes before it: two tokens are the least that say anything, and a token that
 begins every text counts as the first.
 wrong: \`moec eval ./SmolLM2-135M --text empty.txt\`
