@@ -2,13 +2,12 @@
 
 import type { Value } from '../../graph/graph.ts';
 import type { Op } from '../../graph/op.ts';
-import type { DType } from '../../graph/type.ts';
 import * as activations from '../../ops/activations.ts';
 import * as elementwise from '../../ops/elementwise.ts';
-import { onnxTypes } from '../../ops/onnx-types.ts';
 import { isFloat, isInteger } from '../../ops/rules.ts';
 import { type Call, stay } from './call.ts';
 import type { Raise } from './raise.ts';
+import { namedType } from './type-rule.ts';
 
 const { add, and, cast, clamp, div, eq, ge, gt, le, lt, maximum, minimum, mod, mul, ne, neg, not, or, sub, where } = elementwise;
 const { abs, ceil, cos, erf, exp, floor, gelu, gelu_tanh, log, relu, rsqrt, sigmoid, silu, sin, softplus, sqrt, tanh } = activations;
@@ -37,11 +36,9 @@ const steps =
     return isFloat(call.type(0).dtype) ? [f(x, call)] : stay();
   };
 
-const dtypes = new Map<number, DType>(Object.entries(onnxTypes).map(([dtype, number]) => [number, dtype as DType]));
-
 const casted: Raise = (call) => {
-  const to = dtypes.get(call.int('to', 0));
-  if (to === undefined || to === 'string' || call.type(0).dtype === 'string') return stay();
+  const to = namedType(call, 'to');
+  if (to === 'string' || call.type(0).dtype === 'string') return stay();
   return [call.one(cast, [call.value(0)], { to })];
 };
 
