@@ -20,8 +20,8 @@ async function call(...words: readonly string[]): Promise<string> {
 }
 
 /** What a model writes after the prompt. */
-async function continued(target: string): Promise<unknown> {
-  const { texts } = JSON.parse(await call('run', target, '--prompt', 'abc', '--max-tokens', '12', '--json')) as { texts: readonly { tokens: unknown }[] };
+async function continued(target: string, ...more: readonly string[]): Promise<unknown> {
+  const { texts } = JSON.parse(await call('run', target, ...more, '--prompt', 'abc', '--max-tokens', '12', '--json')) as { texts: readonly { tokens: unknown }[] };
   return texts[0]?.tokens;
 }
 
@@ -93,6 +93,7 @@ describe.each(cases)('$name', ({ name, how = [], change }) => {
 
   test('it continues a text, and compiled again too', async () => {
     expect(await continued(file)).toEqual(wanted);
+    expect(await continued(file, '--no-cache')).toEqual(wanted);
     await call('compile', file, '-o', `again-${folder}`);
     expect(await continued(`again-${folder}`)).toEqual(wanted);
     expect(JSON.parse(readFileSync(join(scratch, `again-${folder}`, 'moec.json'), 'utf8'))).toMatchObject({ form: how.includes('--no-cache') ? 'whole' : 'step' });

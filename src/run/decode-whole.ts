@@ -1,7 +1,7 @@
 /** Decodes without a cache: the whole sequence runs again for every token. Rows are padded on the right, where causal attention cannot see. */
 
 import type { Stepper } from './decode.ts';
-import { activeFeed, allLogits, logitsAt } from './decode-step.ts';
+import { activeFeed, allLogits, emptyPast, logitsAt } from './decode-step.ts';
 import type { Engine } from './engine.ts';
 import type { DecodePlan } from './protocol.ts';
 import type { StatsCollector } from './routing-stats.ts';
@@ -19,6 +19,7 @@ export function rerunner(engine: Engine, plan: DecodePlan, stats: StatsCollector
     const feeds = {
       ...activeFeed(plan),
       ...allLogits(engine.inputs),
+      ...emptyPast(engine.inputs, rows.length),
       input_ids: integers(
         square,
         rows.flatMap((row) => columns.map((i) => row[i] ?? plan.pad)),

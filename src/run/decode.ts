@@ -52,7 +52,7 @@ const loopInputs = new Set(['max_new_tokens', 'temperature', 'top_k', 'top_p', '
 
 /** Why a prompt cannot be continued with what a model takes and gives, where it cannot. */
 export function whyNot({ inputs, outputs }: Pick<Engine, 'inputs' | 'outputs'>, form: Form): string | undefined {
-  const known = ({ name }: Port): boolean => fillable.has(name) || (form !== 'whole' && isPast({ name })) || (form === 'loop' && loopInputs.has(name));
+  const known = ({ name }: Port): boolean => fillable.has(name) || isPast({ name }) || (form === 'loop' && loopInputs.has(name));
   const stranger = inputs.find((input) => !known(input));
   if (stranger) return `it takes \`${stranger.name}\`, which no prompt gives`;
   if (!inputs.some(({ name, dims }) => name === 'input_ids' && dims.length === 2)) return 'it has no input `input_ids` with a row for each prompt';
