@@ -161,7 +161,7 @@ describe('moec run', () => {
   ])('refuses %s', async (_, options, code, says) => refused(['run', 'llama', ...(options[0] === '-p' ? [] : ['-p', 'x']), ...options], code, says));
 
   test('continues an empty prompt from the token that begins a text', async () => {
-    expect(await moec(['run', 'llama', '-p', '', '--max-tokens', '3'], { cwd: scratch })).toMatchObject({ code: 0, err: expect.stringContaining('1 tokens read') });
+    expect(await moec(['run', 'llama', '-p', '', '--max-tokens', '3'], { cwd: scratch })).toMatchObject({ code: 0, err: expect.stringContaining('one token read') });
   });
 
   test.each<readonly [string, string | undefined, string]>([

@@ -2,7 +2,7 @@
 
 import { InvalidArgumentError } from 'commander';
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
-import { percent, rate, threadWords } from '../diagnostics/figures.ts';
+import { percent, rate, roundWords, threadWords } from '../diagnostics/figures.ts';
 import type { BareProducts } from '../passes/bare-products.ts';
 import type { BenchJob, Contender, Figures, ProductRun } from '../run/bench.ts';
 import type { Executable } from '../run/executable.ts';
@@ -219,7 +219,7 @@ async function say(terminal: Terminal, paths: readonly string[], entries: readon
     ...models.flatMap(({ path, shares }) => (shares ? [row(paths.length > 1 ? `${path}, share of its bound` : 'share of the bound', shares, (one) => percent(one, 0))] : [])),
     ...(pair ? [row(`${paths[0]} / ${paths[1]}`, pair, (one) => one.toFixed(2))] : []),
   ];
-  terminal.out(`${table(rows)}medians of ${options.rounds} rounds, ${threadWords(options.threads)}\n`);
+  terminal.out(`${table(rows)}${roundWords(options.rounds)}, ${threadWords(options.threads)}\n`);
   printNext(terminal, paths.length > 1 ? `moec verify ${paths.map(quoted).join(' ')}` : `moec explain ${quoted(paths[0] ?? '')}`, options);
   return exit.done;
 }

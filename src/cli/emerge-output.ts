@@ -1,7 +1,7 @@
 /** What `moec emerge` says: the candidates of a dry run, and the bargain after a conversion. */
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { metricFigure, percent, rate, threadWords, times } from '../diagnostics/figures.ts';
+import { metricFigure, percent, rate, roundWords, threadWords, times } from '../diagnostics/figures.ts';
 import type { Report, SpeedReport } from '../inspect/report.ts';
 import type { EmergentSettings } from '../passes/emergent/settings.ts';
 import type { FeedForward, FoundFeedForwards } from '../passes/feed-forwards.ts';
@@ -134,7 +134,7 @@ function linesOf(report: Report, { gainOf, ofDense, unsteady }: Inspect): string
     ...(metric ? [`${metric.kind} on ${metric.on}`] : []),
     ...(lines.some(({ name }) => name === 'oracle') ? ['random, static and oracle pick among the same experts, and nothing stands in for those they drop'] : []),
     ...(lines.some(({ cached }) => cached) ? ['* measured by an earlier call'] : []),
-    ...(speed ? [`tokens a second: medians of ${speed.dense.length} rounds, ${threadWords(speed.threads)}${speed.onText ? ', on that text' : ''}`] : []),
+    ...(speed ? [`tokens a second: ${roundWords(speed.dense.length)}, ${threadWords(speed.threads)}${speed.onText ? ', on that text' : ''}`] : []),
     ...[unsteady(report)].flatMap((note) => note ?? []),
   ];
   return `${table([head, ...rows])}${notes.join('\n')}\n`;

@@ -1,7 +1,7 @@
 /** How `moec run` writes texts: one as it comes, several one below the other, or all as JSON. */
 
 import type { Diagnostic } from '../diagnostics/diagnostic.ts';
-import { rate } from '../diagnostics/figures.ts';
+import { rate, tokenWords } from '../diagnostics/figures.ts';
 import { diagnosticsJson } from '../diagnostics/json.ts';
 import { paint } from '../diagnostics/paint.ts';
 import type { Executable } from '../run/executable.ts';
@@ -140,5 +140,5 @@ async function writeJson(terminal: Terminal, generation: Generation, prompts: re
 }
 
 function speed({ promptTokens, generatedTokens, prefillRate, decodeRate }: Statistics): string {
-  return `${promptTokens} tokens read, ${rate(prefillRate)} a second; ${generatedTokens} written${decodeRate > 0 ? `, ${rate(decodeRate)} a second` : ''}`;
+  return `${tokenWords(promptTokens)} read, ${rate(prefillRate)} a second; ${generatedTokens} written${decodeRate > 0 ? `, ${rate(decodeRate)} a second` : ''}`;
 }

@@ -34,3 +34,8 @@ export function tokenWords(tokens: number): string {
 export function threadWords(threads: number): string {
   return threads === 1 ? '1 thread' : `${threads} threads`;
 }
+
+/** What figures of so many rounds are: `medians of 5 rounds`, or those of one. */
+export function roundWords(rounds: number): string {
+  return rounds === 1 ? 'one round' : `medians of ${rounds} rounds`;
+}

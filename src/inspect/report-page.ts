@@ -1,6 +1,6 @@
 /** The report of a conversion as one HTML page that needs nothing beside it: a table, plots in SVG, every layer, in light and dark. */
 
-import { metricFigure, percent, picksFigure, rate, threadWords, times, tokenWords } from '../diagnostics/figures.ts';
+import { metricFigure, percent, picksFigure, rate, roundWords, threadWords, times, tokenWords } from '../diagnostics/figures.ts';
 import type { Judged } from '../passes/emergent/judge.ts';
 import { element, escaped } from './markup.ts';
 import { gainOf, ideal, identityWords, layerFigures, layerHeads, ofDense, type Report, unsteady } from './report.ts';
@@ -68,7 +68,7 @@ function bargain(report: Report): string {
     'parameters: those of products that a token meets',
     ...(speed
       ? [
-          `medians of ${speed.dense.length} rounds, each model in a process of its own, ${threadWords(speed.threads)}, ${speed.context} tokens read${decode ? ` and ${speed.steps} written` : ''}`,
+          `${roundWords(speed.dense.length)}, each model in a process of its own, ${threadWords(speed.threads)}, ${speed.context} tokens read${decode ? ` and ${speed.steps} written` : ''}`,
         ]
       : []),
     ...shares,

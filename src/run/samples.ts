@@ -2,6 +2,7 @@
 
 import { existsSync, readFileSync } from 'node:fs';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { tokenWords } from '../diagnostics/figures.ts';
 import { constant, show } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
@@ -91,7 +92,7 @@ export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: s
   const feeds = (ids: readonly number[]): Readonly<Record<string, NdArray>> => ({ ...feedsOf(ids), ...Object.fromEntries(same) });
   const strange = graph.inputs.find((input) => !(input.name in feeds([0])));
   if (strange) return refuse(name, `the model takes \`${strange.name}\`, which no text gives; a .json file of inputs can`);
-  if (tokens.length < fewest) return refuse(name, `it has ${tokens.length} tokens, and ${fewest} are the fewest`);
+  if (tokens.length < fewest) return refuse(name, `it has ${tokenWords(tokens.length)}, and ${fewest} are the fewest`);
   const length = Math.min(window, tokens.length);
   const windows = Array.from({ length: Math.floor(tokens.length / length) }, (_, i) => feeds(tokens.slice(i * length, (i + 1) * length)));
   return { ok: true, value: windows.map((given) => ({ feeds: Object.fromEntries(graph.inputs.map((input) => [input.name, given[input.name] as NdArray])) })), diagnostics: [] };
