@@ -2,7 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type GenerateOptions, generate, type Prompt } from '../src/run/generate.ts';
+import type { Tensors } from '../src/run/protocol.ts';
 import type { Session } from '../src/run/session.ts';
+import { integers, tensorOf } from '../src/run/tensor.ts';
 import { byteTokenizer } from '../src/run/tokenizer.ts';
 import { must, open, zooModel } from './running.ts';
 
@@ -77,4 +79,24 @@ it('a stop text ends the loop early', async () => {
   const stopped = await run(['never', stop]);
   expect(stopped).toEqual({ text: free.text.slice(0, free.text.indexOf(stop)), count: expect.any(Number), endings: ['text'] });
   expect([free.count, free.endings, stopped.count < 120]).toEqual([120, ['length'], true]);
+});
+
+it('a loop with experts in one operator runs without a token that stops it, and not without a prompt', async () => {
+  const found = zooModel('mixtral', { set: { V: '32', D: '16', H: '24', L: '1', N: '4', G: '2', E: '4', k: '2' } });
+  const session = await open(found, 'ort', { form: 'loop', lowering: { few: 'fused', many: 'fused' } });
+  expect(session.executable).toMatchObject({ form: 'loop', fused: true });
+  const feeds = (ids: readonly number[]): Tensors => ({
+    input_ids: integers([1, ids.length], ids),
+    attention_mask: integers(
+      [1, ids.length],
+      ids.map(() => 1),
+    ),
+    ...Object.fromEntries(Object.entries({ max_new_tokens: 3, top_k: 0, pad_token: 0 }).map(([name, number]) => [name, integers([], [number])])),
+    ...Object.fromEntries(Object.entries({ temperature: 0, top_p: 1, min_p: 0, repetition_penalty: 1 }).map(([name, number]) => [name, tensorOf('f32', [], [number])])),
+    stop_tokens: integers([0], []),
+    uniforms: tensorOf('f32', [3, 1], [0, 0, 0]),
+  });
+  expect(must(await session.run(feeds([1, 2, 3])))['tokens']?.dims).toEqual([3, 1]);
+  expect(await session.run(feeds([]))).toMatchObject({ ok: false, diagnostics: [{ code: 'model-does-not-run' }] });
+  await session.close();
 });

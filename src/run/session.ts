@@ -40,6 +40,9 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** Whether an input without a number in it leaves tokens to run: nothing in the past, no token that stops a loop. */
+const mayBeEmpty = (name: string, { form }: Executable): boolean => isPast({ name }) || (form === 'loop' && name !== 'input_ids');
+
 /** Loads a model in a worker. */
 export async function openSession(executable: Executable, { provider = 'cpu', threads, spare }: SessionOptions = {}): Promise<Outcome<Session>> {
   const { model, form, device } = executable;
@@ -69,7 +72,7 @@ export async function openSession(executable: Executable, { provider = 'cpu', th
     inputs: reply.inputs.map(asOpen),
     outputs: reply.outputs.map(asOpen),
     async run(feeds, wanted) {
-      const rowless = executable.fused && Object.entries(feeds).find(([name, { dims }]) => !isPast({ name }) && dims.includes(0));
+      const rowless = executable.fused && Object.entries(feeds).find(([name, { dims }]) => dims.includes(0) && !mayBeEmpty(name, executable));
       if (rowless) return refuse(diagnose('model-does-not-run', { reason: `its operator MoE takes no input without rows, as \`${rowless[0]}\` is` }));
       const outcome = await ask({ kind: 'run', id: next++, feeds, ...(wanted ? { wanted } : {}) });
       return through(outcome, (answer) => (answer.kind === 'result' ? answer.outputs : undefined));
