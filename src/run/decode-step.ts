@@ -91,7 +91,24 @@ export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector)
   let held: Readonly<Record<string, Held>> = {};
   let length = width;
 
-  const run = async (feeds: Readonly<Record<string, Feed>>, newest: number): Promise<readonly Float32Array[]> => {
+  /** Runs tokens, as many for each row, with what is kept of those before. */
+  const run = async (
+    tokens: readonly number[],
+    seen: readonly number[],
+    positions: readonly number[],
+    before: Readonly<Record<string, Feed>>,
+  ): Promise<readonly Float32Array[]> => {
+    const columns = tokens.length / rows;
+    const square = [rows, columns];
+    const feeds: Readonly<Record<string, Feed>> = {
+      input_ids: integers(square, tokens),
+      attention_mask: integers([rows, length], seen),
+      position_ids: integers(square, positions),
+      token_type_ids: integers(square, new Array<number>(tokens.length).fill(0)),
+      ...activeFeed(plan),
+      ...allLogits(engine.inputs),
+      ...before,
+    };
     const given = Object.fromEntries(Object.entries(feeds).filter(([name]) => wants.has(name)));
     const { read, held: next } = await engine.run(given, ['logits', ...stats.names], presents);
     stats.add(read);
@@ -99,47 +116,21 @@ export function stepper(engine: Engine, plan: DecodePlan, stats: StatsCollector)
     held = asPast(next);
     const { logits } = read;
     // A model may give the last row alone.
-    return logits ? logitsAt(logits, new Array<number>(rows).fill(Math.min(newest, (logits.dims[1] ?? 1) - 1))) : [];
+    return logits ? logitsAt(logits, new Array<number>(rows).fill(Math.min(columns, logits.dims[1] ?? 1) - 1)) : [];
   };
   return {
     start() {
       const positions = plan.rows.flatMap((row) => Array.from({ length: width }, (_, i) => Math.max(0, i - (width - row.length))));
-      const square = [rows, width];
-      return run(
-        {
-          input_ids: integers(square, ids),
-          attention_mask: integers(square, mask),
-          position_ids: integers(square, positions),
-          token_type_ids: integers(
-            square,
-            ids.map(() => 0),
-          ),
-          ...activeFeed(plan),
-          ...allLogits(engine.inputs),
-          ...emptyPast(engine.inputs, rows),
-        },
-        width - 1,
-      );
+      return run(ids, mask, positions, emptyPast(engine.inputs, rows));
     },
     advance(tokens) {
       length++;
-      const column = [rows, 1];
       const seen = plan.rows.flatMap((row) => Array.from({ length }, (_, i) => (i < width - row.length ? 0 : 1)));
-      const positions = plan.rows.map((row) => row.length + length - width - 1);
       return run(
-        {
-          input_ids: integers(column, tokens),
-          attention_mask: integers([rows, length], seen),
-          position_ids: integers(column, positions),
-          token_type_ids: integers(
-            column,
-            tokens.map(() => 0),
-          ),
-          ...activeFeed(plan),
-          ...allLogits(engine.inputs),
-          ...held,
-        },
-        0,
+        tokens,
+        seen,
+        plan.rows.map((row) => row.length + length - width - 1),
+        held,
       );
     },
     end() {
