@@ -202,6 +202,14 @@ test('an input that the file gives no sizes is taken with any', async () => {
       const { code, out } = await moec(['run', target, '--inputs', 'in.json', '--json'], { cwd: at });
       expect([code, JSON.stringify(JSON.parse(out).y).replaceAll('-', '')]).toEqual([0, JSON.stringify(x)]);
     }
+    expect(await moec(['verify', 'new', 'open.onnx', '--inputs', 'in.json'], { cwd: at })).toMatchObject({ code: 0 });
+  }
+  for (const words of [
+    ['verify', 'new', 'open.onnx'],
+    ['bench', 'new', '--no-bound', '--rounds', '1'],
+  ]) {
+    const { code, err } = await moec(words, { cwd: at });
+    expect([code, err]).toEqual([1, expect.stringContaining('error[input-without-sizes]: the model says nothing of the sizes of `x`, so no numbers can be made for it\n')]);
   }
 });
 

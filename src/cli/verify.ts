@@ -184,7 +184,9 @@ async function feedsOf(
     if (unfit ?? tokens.length === 0) throw new Refusal(unfit ?? diagnose('prompt-is-empty', {}));
     return { feeds: Object.assign({}, ...sessions.map((session) => textFeeds(session, [tokens]))) as Tensors, diagnostics: [] };
   }
-  const { seededInputs } = await import('../run/seeded-inputs.ts');
+  const { seededInputs, whyNoSeed } = await import('../run/seeded-inputs.ts');
+  const open = sessions.map(whyNoSeed).find((one) => one !== undefined);
+  if (open) throw new Refusal(open);
   const { inputSeed: seed, rows, length } = options;
   const most = Math.min(...sessions.map(({ executable }) => executable.context ?? Number.POSITIVE_INFINITY));
   if (length > most) throw new Refusal(diagnose('option-out-of-range', { option: '--length', range: `${most} at most, which is what the model looks at`, found: length }));

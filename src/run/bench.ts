@@ -1,13 +1,13 @@
 /** One round of `moec bench` for one contender, in a process of its own: loads it, warms it up, and times it. */
 
 import { readFileSync } from 'node:fs';
-import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
 import type { Operand } from '../passes/bare-products.ts';
 import { whyNot } from './decode.ts';
 import type { Executable, Provider } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import { greedySettings } from './sample.ts';
-import { seededInputs } from './seeded-inputs.ts';
+import { seededInputs, whyNoSeed } from './seeded-inputs.ts';
 import { inSession, type Session } from './session.ts';
 import { tensorOf } from './tensor.ts';
 
@@ -125,6 +125,8 @@ const rate = (milliseconds = Number.NaN): number => 1000 / milliseconds;
 
 /** A whole sequence at once, on numbers from a seed. */
 async function whole(session: Session, context: number): Promise<Outcome<Speed>> {
+  const unfit = whyNoSeed(session);
+  if (unfit) return refuse(unfit);
   const timed = await timePerToken(session, seededInputs(session, { seed: 0, rows: 1, length: context }), context, 1);
   return timed.ok ? { ...timed, value: { context, prefill: rate(timed.value) } } : timed;
 }

@@ -1,5 +1,6 @@
 /** Inputs made from a seed, the same on any machine, for whatever a model takes. */
 
+import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { count } from '../graph/nd-array.ts';
 import { isPast } from '../passes/cache-names.ts';
 import { activeName } from '../passes/set-picks.ts';
@@ -40,6 +41,12 @@ export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'e
     );
   };
   return Object.fromEntries(inputs.map((port) => [port.name, made(port)]));
+}
+
+/** Why nothing can be made from a seed for an input, where that is so. */
+export function whyNoSeed({ inputs }: Pick<Session, 'inputs'>): Diagnostic | undefined {
+  const open = inputs.find((port) => port.open);
+  return open && diagnose('input-without-sizes', { name: open.name });
 }
 
 /** Tokens that every vocabulary has. */

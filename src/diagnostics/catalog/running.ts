@@ -142,6 +142,13 @@ right: \`{"input_ids": [[1, 2]]}\``,
 wrong: \`{}\`
 right: \`{"input_ids": [[1, 2]]}\``,
   },
+  'input-without-sizes': {
+    severity: 'error',
+    message: text`the model says nothing of the sizes of \`${'name'}\`, so no numbers can be made for it`,
+    explanation: `Where no inputs are given, \`moec verify\` and \`moec bench\` make them from a seed, in the sizes that the model names. A file of ONNX may leave out even how many there are.
+wrong: \`moec verify open.onnx out/open\`
+right: \`moec verify open.onnx out/open --inputs inputs.json\``,
+  },
   'input-filled': {
     severity: 'note',
     message: text`\`${'name'}\` was not given: ${'value'}`,
