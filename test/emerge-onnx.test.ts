@@ -60,6 +60,6 @@ test('experts that are one operator are given no input without rows, which would
     expect(await call('run', target, '--inputs', 'rowless.json')).toEqual({
       code: 1,
       out: '',
-      err: 'error[model-does-not-run]: onnxruntime could not run the model: its operator MoE takes no input without rows, as `x` is\n\n1 error\n',
+      err: expect.stringContaining('error[model-does-not-run]: onnxruntime could not run the model: its operator MoE takes no input without rows, as `x` is\n\n1 error\n'),
     });
 });

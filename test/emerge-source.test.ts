@@ -33,7 +33,7 @@ test('what moec emerge wrote is converted further, under another name, and says 
   );
   expect(await outputOf('twice/wide.moe', ...half)).toEqual(await outputOf('twice'));
   expect(distance(await outputOf('twice'), Float64Array.from(await outputOf('once')))).toBeGreaterThan(1e-2);
-});
+}, 120_000);
 
 test('a block that is shared is split only where that is written, also where its experts come from a file', async () => {
   writeFileSync(join(scratch, 'shared.moe'), source('  one = Ffn()\n  blocks = repeat 3 of one', 'blocks(x)'));
@@ -48,7 +48,7 @@ test('a block that is shared is split only where that is written, also where its
     1,
     expect.stringContaining('error[shared-block-split]: blocks.1 has the weights of blocks.0, blocks.2, which would not be converted with it\n  ╭─ split/shared.moe:'),
   ]);
-});
+}, 120_000);
 
 test('a folder is not replaced that holds what the model is made of', async () => {
   const before = (folder: string): readonly string[] => readdirSync(join(scratch, folder)).sort();
@@ -74,7 +74,7 @@ test('a folder is not replaced that holds what the model is made of', async () =
       expect([code, err]).toEqual([1, `error[would-lose-source]: kept holds ${lost}, which the model is made of: write to another folder\n\n1 error\n`]);
     }
   expect(before('kept')).toEqual(there);
-});
+}, 120_000);
 
 /** A model of these parts, applied as `body` says. */
 const source = (parts: string, body: string): string => `dim S
