@@ -21,7 +21,9 @@ import { walkPlaces } from './walk-places.ts';
 const passes: Readonly<Record<string, { readonly built: boolean }>> = { emergent: { built: true }, merge: { built: true }, grow: { built: false }, patch: { built: false } };
 
 /** What paths are followed in: the layers of a model, or the feed-forwards found in an ONNX file, where it has been read. */
-export type Ground = { readonly kind: 'model'; readonly instance: Instance } | { readonly kind: 'onnx'; readonly file: string; readonly places?: readonly string[] };
+export type Ground =
+  | { readonly kind: 'model'; readonly instance: Instance; places(): readonly string[] }
+  | { readonly kind: 'onnx'; readonly file: string; readonly places?: readonly string[] };
 
 /** Checks a derived model: what it is derived from, the names of its derivations, their paths and settings. */
 export function checkDerived(context: Context, decl: ModelDecl, module: Module): void {
@@ -52,7 +54,20 @@ export function checkWords(context: Context, { links }: Pick<Chain, 'links'>): v
 function groundOf(context: Context, { base }: Chain): Ground | undefined {
   if (base.kind === 'onnx') return { kind: 'onnx', file: base.file.path };
   const instance = instanceOf(context, base);
-  return instance && { kind: 'model', instance };
+  return instance && modelGround(context, instance);
+}
+
+/** The layers of a model; what is found in its graph is looked for once, where a path needs it. */
+export function modelGround(context: Context, instance: Instance): Ground {
+  let places: readonly string[] | undefined;
+  return {
+    kind: 'model',
+    instance,
+    places() {
+      places ??= foundPlaces(context, instance);
+      return places;
+    },
+  };
 }
 
 /** The model with a body that a chain of derivations begins at, made with the values at hand; undefined for ONNX files and after a fault. */
@@ -141,7 +156,7 @@ function partsAt(path: Path, ground: Ground, env: Env): readonly Part[] {
   if (ground.kind === 'onnx') return placesAt(path, ground, env);
   const { targets, missing } = walkPath(path, ground.instance, env, true);
   if (targets.length > 0 || missing?.silent) return targets.map(partOf);
-  const places = walkPlaces(path, foundPlaces(env.context, ground.instance), env) ?? [];
+  const places = walkPlaces(path, ground.places(), env) ?? [];
   if (places.length === 0)
     fault(
       env,

@@ -15,7 +15,7 @@ import { chooseModel } from './choose-model.ts';
 import { unreadKeys } from './config.ts';
 import { type Context, fault, moduleEnv, newContext, type ResolvedParam } from './context.ts';
 import type { Base, Derivation, NamedFile } from './derivation.ts';
-import { checkDerived, checkWords, derivationsOf, refuseUnbuilt } from './derive.ts';
+import { checkDerived, checkWords, derivationsOf, modelGround, refuseUnbuilt } from './derive.ts';
 import { familiesOf } from './family.ts';
 import { bodyOf, instantiate } from './instantiate.ts';
 import { type Misfit, reportMisfits } from './misfits.ts';
@@ -167,7 +167,7 @@ export function buildModel(program: Program, options: BuildOptions = {}): { read
   if (chain.base.kind === 'onnx') return done(modelOfImport(context, decl, chain, chain.base.file, options.imported));
   const made = makeModel(context, chain.base.decl, chain.base.module);
   if (!made) return done();
-  const derivations = derivationsOf(context, chain, { kind: 'model', instance: made.instance });
+  const derivations = derivationsOf(context, chain, modelGround(context, made.instance));
   const { tensors, seed = 0 } = options;
   const bindings = bindWeights(context, made.instance, tensors);
   if (tensors && !failed(context)) requireBound(context, made, bindings);
