@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { InvalidArgumentError, Option } from 'commander';
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { optionOf } from '../diagnostics/option.ts';
 import type { Graph } from '../graph/graph.ts';
 import type { Found } from '../run/find-model.ts';
 import type { Wish } from '../targets/mixture/choose.ts';
@@ -92,7 +93,7 @@ export function refuseIdle(targets: readonly Target[], options: Readonly<Partial
 
 /** The wrong call of an option, by its name in the code, that would say nothing of what is meant. */
 export function saysNothing(name: string, of: string): WrongCall {
-  return new WrongCall(`error: option '--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}' says nothing of ${of}`);
+  return new WrongCall(`error: option '${optionOf(name)}' says nothing of ${of}`);
 }
 
 /** A name for what is made of a target: `llama` of `models/llama.moe`. */

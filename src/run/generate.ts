@@ -1,6 +1,7 @@
 /** Writes continuations of prompts: text to tokens, tokens through the model, tokens to text, as they come. */
 
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
+import { optionOf } from '../diagnostics/option.ts';
 import { channel } from './channel.ts';
 import type { Executable } from './executable.ts';
 import type { Timing } from './protocol.ts';
@@ -137,7 +138,7 @@ const ranges: readonly (readonly [
 function optionFaults(options: GenerateOptions): readonly Diagnostic[] {
   return ranges.flatMap(([name, range, fits]) => {
     const value = options[name];
-    const option = `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    const option = optionOf(name);
     return value === undefined || fits(value) ? [] : [diagnose('option-out-of-range', { option, range, found: value })];
   });
 }
