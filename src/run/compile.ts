@@ -5,7 +5,6 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { Bug } from '../diagnostics/bug.ts';
 import { type Diagnostic, diagnose, type Outcome, refuse } from '../diagnostics/diagnostic.ts';
-import { constant, show } from '../graph/dim.ts';
 import type { Graph, Value, Weight } from '../graph/graph.ts';
 import { exportModel, type Placement } from '../onnx/export.ts';
 import { bringFile, writeWhole } from '../onnx/external-data.ts';
@@ -24,7 +23,7 @@ import type { Found } from './find-model.ts';
 import { generateName, type Manifest, manifestName } from './manifest.ts';
 import { dataFile, type PlaceOptions, placementOf, placeWeights, planWeights, type WeightPlan } from './place-weights.ts';
 import { factsOf, hasFused } from './prepare.ts';
-import type { Port } from './tensor.ts';
+import { type Port, typedPort } from './tensor.ts';
 
 /** How the checkpoint's bytes get into the folder. */
 export type Placing = 'written' | 'reflink' | 'link' | 'in-place';
@@ -267,7 +266,7 @@ function manifestOf({ found, settings, graphs: [main], form }: CompilePlan, fact
 
 function portOf(name: string, value: Value, found: Found): Port {
   const type = value.type ?? found.model.graph.outputs.find((output) => output.name === name)?.value.type;
-  if (type) return { name, dtype: type.dtype, dims: type.dims.map((dim) => constant(dim) ?? show(dim)) };
+  if (type) return typedPort(name, type);
   const dtype = unrankedType(found, name);
   if (!dtype) throw new Bug(`${name} has no type`);
   return { name, dtype, dims: [], open: true };

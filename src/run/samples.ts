@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { type Diagnostic, diagnose, type Outcome } from '../diagnostics/diagnostic.ts';
 import { tokenWords } from '../diagnostics/figures.ts';
-import { constant, show } from '../graph/dim.ts';
+import { constant } from '../graph/dim.ts';
 import type { Graph } from '../graph/graph.ts';
 import { type NdArray, ndArray } from '../graph/nd-array.ts';
 import { isPast } from '../passes/cache-names.ts';
@@ -14,7 +14,7 @@ import type { Found } from './find-model.ts';
 import { readInputs } from './inputs.ts';
 import { isObject } from './json.ts';
 import { factsOf } from './prepare.ts';
-import { type Port, toNdArray } from './tensor.ts';
+import { type Port, toNdArray, typedPort } from './tensor.ts';
 import { besideIds, strangeToken } from './text-feeds.ts';
 import { openTokenizer, tokensOfText } from './tokenizer.ts';
 
@@ -90,7 +90,8 @@ export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: s
   const ports = portsOf(graph);
   const same = Object.entries({ ...allLogits(ports), ...emptyPast(ports, 1) }).map(([name, tensor]) => [name, toNdArray(tensor)] as const);
   const feeds = (ids: readonly number[]): Readonly<Record<string, NdArray>> => ({ ...feedsOf(ids), ...Object.fromEntries(same) });
-  const strange = graph.inputs.find((input) => !(input.name in feeds([0])));
+  const fed = feeds([0]);
+  const strange = graph.inputs.find((input) => !(input.name in fed));
   if (strange) return refuse(name, `the model takes \`${strange.name}\`, which no text gives; a .json file of inputs can`);
   if (tokens.length < fewest) return refuse(name, `it has ${tokenWords(tokens.length)}, and ${fewest} are the fewest`);
   const length = Math.min(window, tokens.length);
@@ -99,7 +100,7 @@ export function samplesOfTokens(graph: Graph, tokens: readonly number[], name: s
 }
 
 function portsOf({ inputs }: Graph): readonly Port[] {
-  return inputs.flatMap(({ name, type }): readonly Port[] => (type ? [{ name, dtype: type.dtype, dims: type.dims.map((size) => constant(size) ?? show(size)) }] : []));
+  return inputs.flatMap(({ name, type }): readonly Port[] => (type ? [typedPort(name, type)] : []));
 }
 
 /** What a text of tokens gives a model. */

@@ -1,8 +1,9 @@
 /** Tensors as they cross the border of a session: typed arrays with an element type and sizes. */
 
 import { Bug } from '../diagnostics/bug.ts';
+import { constant, show } from '../graph/dim.ts';
 import { count, type NdArray } from '../graph/nd-array.ts';
-import type { DType } from '../graph/type.ts';
+import type { DType, TensorType } from '../graph/type.ts';
 import { fromBf16, fromF16, toBf16, toF16 } from '../weights/elements.ts';
 
 /** Typed arrays by element type. f16 and bf16 are raw bits; bool is 0 or 1. */
@@ -40,6 +41,11 @@ export interface Port {
   readonly dims: readonly (number | string)[];
   /** Set where not even the number of sizes is known; `dims` is empty then. */
   readonly open?: true;
+}
+
+/** The port of a value of that type. */
+export function typedPort(name: string, { dtype, dims }: TensorType): Port {
+  return { name, dtype, dims: dims.map((size) => constant(size) ?? show(size)) };
 }
 
 /** How each element type is made of numbers in f64. */
