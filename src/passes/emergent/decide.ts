@@ -10,6 +10,7 @@ import { pickingOf, picksOf, thresholdOf } from './picking.ts';
 import type { Repair } from './repair.ts';
 import { routerOf } from './routing.ts';
 import type { EmergentSettings } from './settings.ts';
+import { spreadOut } from './spread.ts';
 import { repairOf, scoresOf, standInsOf } from './stand-ins.ts';
 
 /** What was decided, while the numbers it came from are at hand. */
@@ -44,8 +45,9 @@ export async function groupLayer(given: Layer, settings: EmergentSettings, compu
 }
 
 /** What does. */
-export async function decideGrouped({ layer, grouped }: GroupedLayer, settings: EmergentSettings, compute: Compute): Promise<Decided> {
+export async function decideGrouped({ layer, grouped: found }: GroupedLayer, settings: EmergentSettings, compute: Compute): Promise<Decided> {
   const { path, neurons } = layer.feedForward;
+  const grouped = await spreadOut(layer, found, pickingOf(settings), compute);
   const { experts, size } = grouped.grouping;
   const order = [...permutationOf(grouped.grouping)].map((i) => (i < neurons ? i : -1));
   const { grouping } = grouped;
