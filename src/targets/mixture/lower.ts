@@ -1,7 +1,7 @@
 /** Lowers segments by what was chosen for each: one lowering, or two and an `If` on the number of tokens. */
 
 import { Bug } from '../../diagnostics/bug.ts';
-import { constant } from '../../graph/dim.ts';
+import { type Dim, dim, multiply } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import type { Lowering, LoweringName } from '../target.ts';
 import { type Choice, type ChooseOptions, choose } from './choose.ts';
@@ -20,11 +20,12 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
     const lowerings = loweringsIn(graph, layoutFor(choice, graph));
     if (few === many) return lowerings[many](node, context, old);
     const { onnx } = context;
-    const experts = present(node.inputs[0]);
-    const slots = present(experts.type?.dims.at(-1));
-    const most = constant(slots) === undefined ? onnx.Mul(onnx.size(slots), onnx.scalar(upTo, 'i64')) : onnx.scalar(upTo * (constant(slots) ?? 1), 'i64');
+    // Of the sizes of the model's inputs, so that all layers share one comparison.
+    const tokens = present(node.inputs[0]?.type)
+      .dims.slice(0, -1)
+      .reduce<Dim>((product, size) => multiply(product, size), dim(1));
     const inside = (lowering: LoweringName): Graph => context.branch(`${path}/${lowering}`, (branch) => [only(lowerings[lowering](node, branch, old))]);
-    return [only(onnx.all('If', [onnx.LessOrEqual(onnx.Size(experts), most)], {}, 1, { bodies: { then_branch: inside(few), else_branch: inside(many) } }))];
+    return [only(onnx.all('If', [onnx.LessOrEqual(onnx.size(tokens), onnx.scalar(upTo, 'i64'))], {}, 1, { bodies: { then_branch: inside(few), else_branch: inside(many) } }))];
   };
 }
 
