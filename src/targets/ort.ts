@@ -16,7 +16,7 @@ export const ort: Target = {
   functions: true,
   mixtures: {
     names: ['batched', 'guarded', 'gathered', 'looped', 'fused'],
-    costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 150_000 },
+    costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 135_000 },
   },
   lowerings: new Map<string, Lowering>([
     ['matmul', matmulByGemm],

@@ -11,6 +11,6 @@ export const portable: Target = {
   domains: {},
   controlFlow: false,
   functions: false,
-  mixtures: { names: ['batched', 'gathered'], costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 150_000 } },
+  mixtures: { names: ['batched', 'gathered'], costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 135_000 } },
   lowerings: new Map([['matmul', matmulByGemm]]),
 };

@@ -52,6 +52,10 @@ export interface Choice extends Wish {
 export const manyTokens = 256;
 /** A second lowering must save this much to be worth a second graph. */
 const worthwhile = 1.15;
+/** Nodes that take as long to start as an `If` with a graph inside. */
+const branching = 25;
+/** Times that guarded experts move their rows: gathered, split, joined, put back in order and summed. */
+const moves = 5;
 /** Bytes that gathering weights may take for `manyTokens`. */
 const gatheredAtMost = 1 << 30;
 
@@ -63,6 +67,8 @@ interface Sizes {
   readonly products: number;
   readonly bytes: number;
   readonly flops: number;
+  /** Bytes of a row, as experts read it and as they give it. */
+  readonly row: number;
 }
 
 /** The lowering of a segment, and why. */
@@ -82,7 +88,7 @@ export function choose(node: Node, around: Graph, options: ChooseOptions): Choic
   const about = { path: segment.name, experts: segment.n, picks: constant(segment.slots), written, estimates, refused };
   const missed = wish && missing(wish, target, refusals);
   if (wish && missed === undefined) return { ...about, ...wish, upTo: turn(wish, sizes, target.mixtures.costs), reason: 'asked for' };
-  const best = cheapest(estimates, options.steps, target.controlFlow);
+  const best = cheapest(estimates, options.steps, target);
   return { ...about, ...best, upTo: turn(best, sizes, target.mixtures.costs), reason: missed === undefined ? best.reason : `${missed}; ${best.reason}` };
 }
 
@@ -115,16 +121,18 @@ function ownMade({ kinds }: Segment, around: Graph): boolean {
 type Estimates = Choice['estimates'];
 
 /** The cheapest lowering, or the cheapest two where one alone would cost much. */
-function cheapest(estimates: Estimates, steps: boolean, controlFlow: boolean): Wish & { readonly reason: string } {
+function cheapest(estimates: Estimates, steps: boolean, { controlFlow, mixtures }: Target): Wish & { readonly reason: string } {
   const by = (pick: 'one' | 'many'): Estimates[number] => estimates.reduce((best, one) => (one[pick] < best[pick] ? one : best));
   const [one, many] = [by('one'), by('many')];
   if (!steps) return { few: many.lowering, many: many.lowering, reason: `least for ${manyTokens} tokens` };
   if (one.lowering === many.lowering) return { few: one.lowering, many: one.lowering, reason: `least for one token and for ${manyTokens}` };
-  const loss = (given: Estimates[number]): number => Math.max(given.one / one.one, given.many / many.many);
+  const loss = (given: Pick<Estimates[number], 'one' | 'many'>): number => Math.max(given.one / one.one, given.many / many.many);
   const single = estimates.reduce((best, given) => (loss(given) < loss(best) ? given : best));
-  if (!controlFlow || loss(single) <= worthwhile || [one.lowering, many.lowering].includes('batched'))
+  const branch = costOfBranching(mixtures.costs);
+  const both = loss({ one: one.one + branch, many: many.many + branch });
+  if (!controlFlow || loss(single) <= worthwhile * both || [one.lowering, many.lowering].includes('batched'))
     return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}` };
-  return { few: one.lowering, many: many.lowering, reason: `each the least for its number of tokens; one alone costs ${loss(single).toFixed(2)} ×` };
+  return { few: one.lowering, many: many.lowering, reason: `each the least for its number of tokens; one alone costs ${loss(single).toFixed(2)} ×, both ${both.toFixed(2)} ×` };
 }
 
 /** The number of tokens up to which `few` costs less, by halving. */
@@ -154,7 +162,7 @@ function refusal(lowering: LoweringName, node: Node, around: Graph, { k, bytes }
 }
 
 /** Matrices that read the same rows are one product where they can lie side by side. */
-function sizesOf({ n, slots, rows, kinds }: Segment, around: Graph, joined: boolean): Sizes {
+function sizesOf({ n, slots, rows, kinds, lead, out }: Segment, around: Graph, joined: boolean): Sizes {
   const each = kinds.map(({ body, lifted, count }) => {
     const own = new Set(body.inputs.slice(rows.length));
     const products = body.nodes.filter(({ op, inputs }) => op.name === 'matmul' && inputs.some((one) => one && own.has(one)));
@@ -171,16 +179,26 @@ function sizesOf({ n, slots, rows, kinds }: Segment, around: Graph, joined: bool
   // Where picks may be of nothing, half of them are taken to be.
   const open = kinds.some((kind) => givesNothing(kind, around)) ? 2 : 1;
   const k = Math.max(1, Math.round((constant(slots) ?? n / 4) / open));
-  return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops) };
+  const widths = [...rows.map(({ value, slotted }) => value.type?.dims.slice(lead.length + (slotted ? 1 : 0)) ?? []), out];
+  const row = widths.reduce((sum, dims) => sum + bytesOf.f32 * dims.reduce((product, size) => product * (constant(size) ?? 1), 1), 0);
+  return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops), row };
 }
 
 /** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */
 export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'>, tokens: number, costs: MixtureCosts): number {
-  return cost('batched', { ...layer, n: 1, k: 1 }, tokens, costs) / 1000;
+  return cost('batched', { ...layer, n: 1, k: 1, row: 0 }, tokens, costs) / 1000;
 }
 
+/** Milliseconds that the choice between two lowerings takes while a model runs. */
+export const costOfBranching = ({ node }: MixtureCosts): number => (branching * node) / 1000;
+
 /** Microseconds for `tokens` tokens. */
-function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, tokens: number, { node, read, readFused, copy, multiply, multiplyFused }: MixtureCosts): number {
+function cost(
+  lowering: LoweringName,
+  { n, k, products, bytes, flops, row }: Sizes,
+  tokens: number,
+  { node, read, readFused, copy, multiply, multiplyFused }: MixtureCosts,
+): number {
   const rows = tokens * k;
   // A token's picks are different experts.
   const active = n * (1 - (1 - k / n) ** tokens);
@@ -188,7 +206,7 @@ function cost(lowering: LoweringName, { n, k, products, bytes, flops }: Sizes, t
     case 'batched':
       return node * n * (products + 3) + Math.max((n * bytes) / read, (n * tokens * flops) / multiply);
     case 'guarded':
-      return node * (35 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply);
+      return node * (35 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply) + (moves * rows * row) / copy;
     case 'gathered':
       return node * 20 + rows * bytes * (1 / copy + 1 / read);
     case 'looped':

@@ -9,7 +9,7 @@ import { replaceFeedForwards } from '../../passes/emergent/replace.ts';
 import type { EmergentSettings } from '../../passes/emergent/settings.ts';
 import { feedForwardGraph } from '../../passes/emergent/stages.ts';
 import type { FeedForward } from '../../passes/feed-forwards.ts';
-import { type ChooseOptions, costOfProducts, manyTokens } from './choose.ts';
+import { type ChooseOptions, costOfBranching, costOfProducts, manyTokens } from './choose.ts';
 import { choices } from './lower.ts';
 
 /** Milliseconds of all the layers together. */
@@ -51,7 +51,7 @@ function estimate(graph: Graph, feedForward: FeedForward, asked: Asked, options:
   return [1, manyTokens].map((tokens) => {
     const picked = chosen.reduce((sum, { few, many, estimates }) => {
       const used = estimates.find(({ lowering }) => lowering === (tokens === 1 ? few : many));
-      return sum + ((tokens === 1 ? used?.one : used?.many) ?? 0);
+      return sum + ((tokens === 1 ? used?.one : used?.many) ?? 0) + (few === many ? 0 : costOfBranching(costs));
     }, 0);
     const routed = costOfProducts(layer(...besides(width, conversion, asked)), tokens, costs);
     const shared = always > 0 ? costOfProducts(layer(always, products), tokens, costs) : 0;
