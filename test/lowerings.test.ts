@@ -12,7 +12,7 @@ import type { Storage } from '../src/targets/store.ts';
 import { type LoweringName, loweringNames } from '../src/targets/target.ts';
 import { defined, distance } from './definition.ts';
 import { repository, repositoryReader } from './repository.ts';
-import { must, open, targetOf } from './running.ts';
+import { must, open, targetOf, zooModel } from './running.ts';
 
 /** f32 against f64, of the largest number. */
 const tolerance = 1e-5;
@@ -289,4 +289,18 @@ test('matrices that read the same rows are one product where weights are written
   // Beside the operator too: in its order they would be cut out of a copy of all, expert by expert.
   const pair = { few: 'fused', many: 'guarded' } as const;
   expect((await products(lying, 'checkpoint', pair)) - (await products(lying, 'written', pair))).toBeGreaterThanOrEqual(6);
+});
+
+test('layers with two lowerings share one comparison', async () => {
+  const found = zooModel('olmoe', { set: { V: '32', D: '16', H: '8', L: '3', N: '2', E: '4', k: '2' } });
+  const lowered = must(await lowerModel(found.model.graph, { target: targetOf('ort'), form: 'whole', storage: 'written', lowering: { few: 'gathered', many: 'guarded' } }));
+  const conditions = lowered.graph.nodes.filter(({ op }) => op.name === 'onnx.If').map(({ inputs }) => inputs[0]);
+  expect(conditions).toHaveLength(3);
+  expect(new Set(conditions).size).toBe(1);
+});
+
+test('small experts are one operator: an `If` between two lowerings would cost more than it saves', async () => {
+  const found = zooModel('olmoe', { set: { V: '32', D: '576', H: '96', L: '1', N: '9', E: '16', k: '8' } });
+  const [choice] = must(await lowerModel(found.model.graph, { target: targetOf('ort'), form: 'step', storage: 'written' })).mixtures;
+  expect(choice).toMatchObject({ few: 'fused', many: 'fused' });
 });

@@ -48,9 +48,9 @@ export async function groupLayer(given: Layer, settings: EmergentSettings, compu
 export async function decideGrouped({ layer, grouped: found }: GroupedLayer, settings: EmergentSettings, compute: Compute): Promise<Decided> {
   const { path, neurons } = layer.feedForward;
   const grouped = await spreadOut(layer, found, pickingOf(settings), compute);
-  const { experts, size } = grouped.grouping;
-  const order = [...permutationOf(grouped.grouping)].map((i) => (i < neurons ? i : -1));
   const { grouping } = grouped;
+  const { experts, size } = grouping;
+  const order = [...permutationOf(grouping)].map((i) => (i < neurons ? i : -1));
   const first = await routerOf(layer, grouped, undefined, settings, compute);
   const repair = await repairOf(layer, grouping, settings.repair, first, pickingOf(settings), compute);
   // What a router weighs by absences is fitted again once those are repaired.

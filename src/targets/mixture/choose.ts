@@ -1,6 +1,6 @@
 /** Picks the lowering of each segment: by experts, widths, picks and tokens, from what a target's runtime was measured to take. */
 
-import { constant } from '../../graph/dim.ts';
+import { constant, type Dim } from '../../graph/dim.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
 import { bytesOf } from '../../graph/type.ts';
 import { isMade } from '../../graph/views.ts';
@@ -50,11 +50,11 @@ export interface Choice extends Wish {
 
 /** What stands for many tokens in estimates. */
 export const manyTokens = 256;
-/** A second lowering must save this much to be worth a second graph. */
+/** Two lowerings, and the `If` between them, must save this much to be worth a second graph. */
 const worthwhile = 1.15;
-/** Nodes that take as long to start as an `If` with a graph inside. */
+/** Nodes that take as long as an `If` between two lowerings: 62 µs in onnxruntime 1.30, of 13 layers with 16 experts of 576 × 96 on two cores. */
 const branching = 25;
-/** Times that guarded experts move their rows: gathered, split, joined, put back in order and summed. */
+/** Copies of a row, as an expert reads it and as it gives it, that gathering, splitting, joining, putting back and summing rows cost: fitted to guarded layers from 576 × 96 to 2048 × 512 at 256 tokens. */
 const moves = 5;
 /** Bytes that gathering weights may take for `manyTokens`. */
 const gatheredAtMost = 1 << 30;
@@ -67,8 +67,9 @@ interface Sizes {
   readonly products: number;
   readonly bytes: number;
   readonly flops: number;
-  /** Bytes of a row, as experts read it and as they give it. */
-  readonly row: number;
+  /** Bytes of a row as experts read it, and as they give it. */
+  readonly read: number;
+  readonly given: number;
 }
 
 /** The lowering of a segment, and why. */
@@ -130,8 +131,10 @@ function cheapest(estimates: Estimates, steps: boolean, { controlFlow, mixtures 
   const single = estimates.reduce((best, given) => (loss(given) < loss(best) ? given : best));
   const branch = costOfBranching(mixtures.costs);
   const both = loss({ one: one.one + branch, many: many.many + branch });
-  if (!controlFlow || loss(single) <= worthwhile * both || [one.lowering, many.lowering].includes('batched'))
-    return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}` };
+  if (!controlFlow || loss(single) <= worthwhile * both || [one.lowering, many.lowering].includes('batched')) {
+    const tried = controlFlow && loss(single) > worthwhile ? `; two would cost ${both.toFixed(2)} ×` : '';
+    return { few: single.lowering, many: single.lowering, reason: `within ${loss(single).toFixed(2)} × of the least, for one token and for ${manyTokens}${tried}` };
+  }
   return { few: one.lowering, many: many.lowering, reason: `each the least for its number of tokens; one alone costs ${loss(single).toFixed(2)} ×, both ${both.toFixed(2)} ×` };
 }
 
@@ -179,40 +182,39 @@ function sizesOf({ n, slots, rows, kinds, lead, out }: Segment, around: Graph, j
   // Where picks may be of nothing, half of them are taken to be.
   const open = kinds.some((kind) => givesNothing(kind, around)) ? 2 : 1;
   const k = Math.max(1, Math.round((constant(slots) ?? n / 4) / open));
-  const widths = [...rows.map(({ value, slotted }) => value.type?.dims.slice(lead.length + (slotted ? 1 : 0)) ?? []), out];
-  const row = widths.reduce((sum, dims) => sum + bytesOf.f32 * dims.reduce((product, size) => product * (constant(size) ?? 1), 1), 0);
-  return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops), row };
+  const width = (dims: readonly Dim[]): number => dims.reduce((product, size) => product * (constant(size) ?? 1), bytesOf.f32);
+  const read = rows.reduce((sum, { value, slotted }) => sum + width(value.type?.dims.slice(lead.length + (slotted ? 1 : 0)) ?? []), 0);
+  return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops), read, given: width(out) };
 }
 
 /** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */
 export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'>, tokens: number, costs: MixtureCosts): number {
-  return cost('batched', { ...layer, n: 1, k: 1, row: 0 }, tokens, costs) / 1000;
+  return cost('batched', { ...layer, n: 1, k: 1, read: 0, given: 0 }, tokens, costs) / 1000;
 }
 
 /** Milliseconds that the choice between two lowerings takes while a model runs. */
 export const costOfBranching = ({ node }: MixtureCosts): number => (branching * node) / 1000;
 
 /** Microseconds for `tokens` tokens. */
-function cost(
-  lowering: LoweringName,
-  { n, k, products, bytes, flops, row }: Sizes,
-  tokens: number,
-  { node, read, readFused, copy, multiply, multiplyFused }: MixtureCosts,
-): number {
+function cost(lowering: LoweringName, { n, k, products, bytes, flops, read, given }: Sizes, tokens: number, costs: MixtureCosts): number {
+  const { node, copy, multiply } = costs;
   const rows = tokens * k;
   // A token's picks are different experts.
   const active = n * (1 - (1 - k / n) ** tokens);
+  const moved = (moves * rows * (read + given)) / copy;
   switch (lowering) {
     case 'batched':
-      return node * n * (products + 3) + Math.max((n * bytes) / read, (n * tokens * flops) / multiply);
+      // The results of all experts are written, weighted and summed.
+      return node * n * (products + 3) + Math.max((n * bytes) / costs.read, (n * tokens * flops) / multiply) + (3 * n * tokens * given) / copy;
     case 'guarded':
-      return node * (35 + n * products) + Math.max((active * bytes) / read, (rows * flops) / multiply) + (moves * rows * row) / copy;
+      return node * (35 + n * products) + Math.max((active * bytes) / costs.read, (rows * flops) / multiply) + moved;
     case 'gathered':
-      return node * 20 + rows * bytes * (1 / copy + 1 / read);
+      return node * 20 + rows * bytes * (1 / copy + 1 / costs.read);
     case 'looped':
-      return node * 40 + active * (node * (15 + 3 * products) + bytes * (1 / copy + 1 / read)) + (rows * flops) / multiply;
+      // Each turn appends its rows to those before.
+      return node * 40 + active * (node * (15 + 3 * products) + bytes * (1 / copy + 1 / costs.read) + (rows * given) / 2 / copy) + (rows * flops) / multiply + moved;
     case 'fused':
       // An expert of several rows has its matrices laid out for the product anew in every run.
-      return node * 12 + Math.max(((tokens > 1 ? 1.6 : 1) * active * bytes) / readFused, (rows * flops) / multiplyFused);
+      return node * 12 + Math.max(((tokens > 1 ? 1.6 : 1) * active * bytes) / costs.readFused, (rows * flops) / costs.multiplyFused);
   }
 }

@@ -1,8 +1,9 @@
 /** Lowers segments by what was chosen for each: one lowering, or two and an `If` on the number of tokens. */
 
 import { Bug } from '../../diagnostics/bug.ts';
-import { type Dim, dim, multiply } from '../../graph/dim.ts';
+import { constant, type Dim, dim, multiply } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
+import { computableSizes } from '../../passes/computable-sizes.ts';
 import type { Lowering, LoweringName } from '../target.ts';
 import { type Choice, type ChooseOptions, choose } from './choose.ts';
 import type { Layout } from './expert-products.ts';
@@ -14,18 +15,21 @@ import { present } from './segment.ts';
 
 /** The lowering of segments in `graph`. Those that are batched are ops of their own by then. */
 export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
+  const computable = computableSizes(graph);
   return (node, context, old) => {
     const choice = choose(old, graph, options);
     const { few, many, upTo, path } = choice;
     const lowerings = loweringsIn(graph, layoutFor(choice, graph));
-    if (few === many) return lowerings[many](node, context, old);
     const { onnx } = context;
-    // Of the sizes of the model's inputs, so that all layers share one comparison.
-    const tokens = present(node.inputs[0]?.type)
-      .dims.slice(0, -1)
-      .reduce<Dim>((product, size) => multiply(product, size), dim(1));
+    const experts = present(node.inputs[0]);
+    const dims = present(experts.type).dims;
+    const tokens = dims.slice(0, -1).reduce<Dim>((product, size) => multiply(product, size), dim(1));
+    const known = constant(tokens);
+    if (few === many || known !== undefined) return lowerings[known !== undefined && known <= upTo ? few : many](node, context, old);
     const inside = (lowering: LoweringName): Graph => context.branch(`${path}/${lowering}`, (branch) => [only(lowerings[lowering](node, branch, old))]);
-    return [only(onnx.all('If', [onnx.LessOrEqual(onnx.size(tokens), onnx.scalar(upTo, 'i64'))], {}, 1, { bodies: { then_branch: inside(few), else_branch: inside(many) } }))];
+    // Computed from the model's inputs, so that layers of as many tokens share one comparison.
+    const rows = computable(tokens) ? onnx.size(tokens) : onnx.Div(onnx.Size(experts), onnx.size(present(dims.at(-1))));
+    return [only(onnx.all('If', [onnx.LessOrEqual(rows, onnx.scalar(upTo, 'i64'))], {}, 1, { bodies: { then_branch: inside(few), else_branch: inside(many) } }))];
   };
 }
 
