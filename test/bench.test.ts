@@ -13,6 +13,7 @@ import { modelOfSource } from '../src/run/find-model.ts';
 import { modelOfOnnx } from '../src/run/find-onnx.ts';
 import { valuesIn } from '../src/run/instrument.ts';
 import { prepare } from '../src/run/prepare.ts';
+import { extentOf } from '../src/run/seeded-inputs.ts';
 import { makeLlama } from './checkpoints.ts';
 import { repositoryReader } from './repository.ts';
 import { checkpointModel, must, targetOf, zooModel } from './running.ts';
@@ -93,6 +94,17 @@ describe('rounds', () => {
       'write at 8': 2,
     });
   });
+});
+
+describe('tokens of a run', () => {
+  it.each([
+    ['along the second axis', 'i64', ['B', 'S'], { rows: 1, tokens: 64 }],
+    ['along the only open axis', 'f32', ['S', 16], { rows: 64, tokens: 64 }],
+    ['of a list of ids', 'i64', ['S'], { rows: 64, tokens: 64 }],
+    ['of a fixed length', 'i64', ['B', 12], { rows: 1, tokens: 12 }],
+    ['of a fixed length, as vectors', 'f32', [1, 12, 16], { rows: 1, tokens: 12 }],
+    ['where an image is one', 'f32', ['N', 3, 32, 32], { rows: 1, tokens: 1 }],
+  ] as const)('%s', (_, dtype, dims, extent) => expect(extentOf([{ name: 'x', dtype, dims }], 64)).toEqual(extent));
 });
 
 const quick = ['--contexts', '8', '--steps', '4', '--rounds', '2', '--threads', '1'];

@@ -7,7 +7,7 @@ import { whyNot } from './decode.ts';
 import type { Executable, Provider } from './executable.ts';
 import type { Tensors } from './protocol.ts';
 import { greedySettings } from './sample.ts';
-import { seededInputs, whyNoSeed } from './seeded-inputs.ts';
+import { extentOf, seededInputs, whyNoSeed } from './seeded-inputs.ts';
 import { inSession, type Session } from './session.ts';
 import { tensorOf } from './tensor.ts';
 
@@ -127,7 +127,8 @@ const rate = (milliseconds = Number.NaN): number => 1000 / milliseconds;
 async function whole(session: Session, context: number): Promise<Outcome<Speed>> {
   const unfit = whyNoSeed(session);
   if (unfit) return refuse(unfit);
-  const timed = await timePerToken(session, seededInputs(session, { seed: 0, rows: 1, length: context }), context, 1);
+  const { rows, tokens } = extentOf(session.inputs, context);
+  const timed = await timePerToken(session, seededInputs(session, { seed: 0, rows, length: context }), tokens, 1);
   return timed.ok ? { ...timed, value: { context, prefill: rate(timed.value) } } : timed;
 }
 

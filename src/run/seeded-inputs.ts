@@ -43,6 +43,18 @@ export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'e
   return Object.fromEntries(inputs.map((port) => [port.name, made(port)]));
 }
 
+/** How many rows make `context` tokens, and the tokens that there really are: a model may take tokens along its first axis alone, or a fixed number of them. */
+export function extentOf(inputs: readonly Port[], context: number): { readonly rows: number; readonly tokens: number } {
+  const own = inputs.filter((port) => !isPast(port));
+  const isOpen = (size: number | string): boolean => typeof size !== 'number';
+  if (own.some(({ dims }) => dims.slice(1).some(isOpen))) return { rows: 1, tokens: context };
+  const [first] = own;
+  const ids = first !== undefined && /^[iu]\d/.test(first.dtype);
+  const axes = first?.dims.slice(0, first.dims.length > 3 ? 1 : first.dims.length - (ids ? 0 : 1)) ?? [];
+  if (axes.length === 1 && axes.some(isOpen) && (first?.dims.length ?? 0) <= 2) return { rows: context, tokens: context };
+  return { rows: 1, tokens: axes.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1) };
+}
+
 /** Why nothing can be made from a seed for an input, where that is so. */
 export function whyNoSeed({ inputs }: Pick<Session, 'inputs'>): Diagnostic | undefined {
   const open = inputs.find((port) => port.open);
