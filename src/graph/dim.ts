@@ -83,6 +83,9 @@ function productOf(x: Term, y: Term): Term {
   return term(x.numerator * y.numerator, x.denominator * y.denominator, kept);
 }
 
+/** The product of all sizes; 1 of none. */
+export const product = (sizes: readonly Dim[]): Dim => sizes.reduce((all, size) => multiply(all, size), dim(1));
+
 /** a − b. */
 export function subtract(a: DimLike, b: DimLike): Dim {
   return add(a, multiply(b, -1));

@@ -1,6 +1,6 @@
 /** Picking by index: rows of a table, elements of the last axis, the largest ones; and adding back to where they were picked. */
 
-import { constant, type Dim, dim, multiply, same } from '../graph/dim.ts';
+import { constant, type Dim, dim, product, same } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
 import { count, type NdArray, ndArray } from '../graph/nd-array.ts';
@@ -14,7 +14,6 @@ import { needAxes, needIndices, needNumber, spellValue } from './rules.ts';
 import { reshape, squeeze, unsqueeze } from './shape.ts';
 
 const ids = (dims: readonly number[], values: readonly number[]): NdArray => ndArray(dims, values, 'i64');
-const product = (dims: readonly Dim[]): Dim => dims.reduce((all, size) => multiply(all, size), dim(1));
 
 /** Faults unless `indices` begins with the first `lead` axes of x. */
 function needLead(op: string, x: TensorType, indices: TensorType, lead: number, port: string): void {

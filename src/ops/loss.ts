@@ -1,6 +1,6 @@
 /** Losses of training. */
 
-import { dim, multiply, same } from '../graph/dim.ts';
+import { dim, product, same } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
 import { type NdArray, ndArray, scalar } from '../graph/nd-array.ts';
@@ -70,7 +70,7 @@ function gradient(logits: Value, labels: Value, smoothing: number, ignore: numbe
   const { dims, dtype } = typeOf(logits);
   const v = dims.at(-1) ?? dim(1);
   const counts = build.one(cast, [build.one(ne, [labels, build.constant(scalar(ignore, typeOf(labels).dtype))])], { to: dtype });
-  const flat = build.one(reshape, [counts], { dims: [dims.slice(0, -1).reduce((all, size) => multiply(all, size), dim(1))] });
+  const flat = build.one(reshape, [counts], { dims: [product(dims.slice(0, -1))] });
   const counted = build.one(maximum, [build.one(sum, [flat], { axis: 0, keep: false }), number(build, logits, 1)]);
   const hot = build.one(cast, [build.one(one_hot, [labels], { n: v })], { to: dtype });
   const spread = build.one(div, [number(build, logits, smoothing), sizeAs(build, v, dtype)]);

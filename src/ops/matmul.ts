@@ -1,6 +1,6 @@
 /** The matrix product, `a @ b`. */
 
-import { type Dim, dim, multiply, same } from '../graph/dim.ts';
+import { type Dim, dim, product, same } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
 import type { Value } from '../graph/graph.ts';
 import { type Builder, defineOp, type Op } from '../graph/op.ts';
@@ -73,5 +73,5 @@ function gradient(a: Value, b: Value, dy: Value, build: Builder): { readonly a: 
 function flat(build: Builder, x: Value): Value {
   const { dims } = typeOf(x);
   const last = dims.at(-1) ?? dim(1);
-  return dims.length === 2 ? x : build.one(reshape, [x], { dims: [dims.slice(0, -1).reduce((product, size) => multiply(product, size), dim(1)), last] });
+  return dims.length === 2 ? x : build.one(reshape, [x], { dims: [product(dims.slice(0, -1)), last] });
 }

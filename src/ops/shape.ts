@@ -1,6 +1,6 @@
 /** Ops that keep every element and change where it stands: reshape, transpose, join, split, slice, repeat. */
 
-import { constant, type Dim, dim, multiply, same, show, subtract } from '../graph/dim.ts';
+import { constant, type Dim, dim, multiply, product, same, show, subtract } from '../graph/dim.ts';
 import { fail } from '../graph/fail.ts';
 import { ndArray } from '../graph/nd-array.ts';
 import { defineOp, type Op } from '../graph/op.ts';
@@ -11,8 +11,6 @@ import { only, sumTo, typeOf, zeros } from './gradients.ts';
 import { concat } from './join.ts';
 import { sum } from './reduce.ts';
 import { axisOf, meet, needAxes, rowAxis, spellDims, spellValue } from './rules.ts';
-
-const product = (dims: readonly Dim[]): Dim => dims.reduce((all, size) => multiply(all, size), dim(1));
 
 export const reshape: Op = defineOp({
   name: 'reshape',

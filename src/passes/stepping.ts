@@ -1,7 +1,7 @@
 /** What may stand in a step: which ops treat each row on its own, and which mix the rows of the dim that grows. */
 
 import { isDim } from '../graph/attr.ts';
-import { constant, type Dim, dim, multiply, same, subtract, symbol, symbolsOf } from '../graph/dim.ts';
+import { constant, type Dim, dim, product, same, subtract, symbol, symbolsOf } from '../graph/dim.ts';
 import type { Node, Value } from '../graph/graph.ts';
 import type { Attr } from '../graph/op.ts';
 
@@ -104,7 +104,7 @@ const slice: Check = ({ inputs, attrs }, rows) => {
 const reshape: Check = ({ inputs, attrs }, rows) => {
   const [before, after] = [dims(inputs[0]), attrs['dims'] as readonly Dim[]];
   const [i, j] = [before.findIndex((one) => rows.touches(one)), after.findIndex((one) => rows.touches(one))];
-  const front = (all: readonly Dim[], end: number): Dim => all.slice(0, end).reduce((product, one) => multiply(product, one), dim(1));
+  const front = (all: readonly Dim[], end: number): Dim => product(all.slice(0, end));
   const [old, now] = [before[i], after[j]];
   const kept = i < 0 || (old && now && same(old, now) && isName(old, rows.name) && same(front(before, i), front(after, j)));
   return kept ? undefined : `it joins the rows of ${rows.name} with another axis`;

@@ -2,6 +2,7 @@
 
 import { type Diagnostic, diagnose } from '../diagnostics/diagnostic.ts';
 import { count } from '../graph/nd-array.ts';
+import type { DType } from '../graph/type.ts';
 import { isPast } from '../passes/cache-names.ts';
 import { activeName } from '../passes/set-picks.ts';
 import { randomNumbers } from '../weights/random.ts';
@@ -36,7 +37,7 @@ export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'e
         if (value) return value(i % last);
         const number = random[i] ?? 0;
         if (dtype === 'bool') return 1;
-        return /^[iu]\d/.test(dtype) ? Math.floor(Math.abs(number) * 65_537) % (executable.vocabulary ?? usualVocabulary) : number;
+        return areIds(dtype) ? Math.floor(Math.abs(number) * 65_537) % (executable.vocabulary ?? usualVocabulary) : number;
       }),
     );
   };
@@ -46,13 +47,20 @@ export function seededInputs({ inputs, executable }: Pick<Session, 'inputs' | 'e
 /** How many rows make `context` tokens, and the tokens that there really are: a model may take tokens along its first axis alone, or a fixed number of them. */
 export function extentOf(inputs: readonly Port[], context: number): { readonly rows: number; readonly tokens: number } {
   const own = inputs.filter((port) => !isPast(port));
-  const isOpen = (size: number | string): boolean => typeof size !== 'number';
   if (own.some(({ dims }) => dims.slice(1).some(isOpen))) return { rows: 1, tokens: context };
-  const [first] = own;
-  const ids = first !== undefined && /^[iu]\d/.test(first.dtype);
-  const axes = first?.dims.slice(0, first.dims.length > 3 ? 1 : first.dims.length - (ids ? 0 : 1)) ?? [];
-  if (axes.length === 1 && axes.some(isOpen) && (first?.dims.length ?? 0) <= 2) return { rows: context, tokens: context };
-  return { rows: 1, tokens: axes.reduce<number>((product, size) => product * (typeof size === 'number' ? size : 1), 1) };
+  const axes = own[0] ? tokenAxes(own[0]) : [];
+  const rows = axes.length === 1 && axes.some(isOpen) ? context : 1;
+  return { rows, tokens: count(axes.map((size) => (typeof size === 'number' ? size : rows))) };
+}
+
+const isOpen = (size: number | string): boolean => typeof size !== 'number';
+
+const areIds = (dtype: DType): boolean => /^[iu]\d/.test(dtype);
+
+/** The sizes that tokens are counted by: each id is one, each vector, and each image whole, of which one is run where their number is open. */
+function tokenAxes({ dtype, dims }: Port): Port['dims'] {
+  if (dims.length > 3) return dims.slice(0, 1).filter((size) => !isOpen(size));
+  return areIds(dtype) ? dims : dims.slice(0, -1);
 }
 
 /** Why nothing can be made from a seed for an input, where that is so. */

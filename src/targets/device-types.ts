@@ -1,6 +1,6 @@
 /** Types of the values between ONNX nodes, as far as a device's builder needs them: enough of the standard's shape inference for what lowerings write. */
 
-import { add, constant, type Dim, dim, divide, multiply } from '../graph/dim.ts';
+import { add, constant, type Dim, dim, divide, product } from '../graph/dim.ts';
 import type { ForeignAttr, ForeignAttrs } from '../graph/onnx.ts';
 import { type DType, dtypes, type TensorType } from '../graph/type.ts';
 import { onnxTypes } from '../ops/onnx-types.ts';
@@ -57,7 +57,6 @@ const reshape: Rule = ([x, to]) => {
   const { dtype, dims } = x.type;
   const kept = to.sizes.map((size, i) => (constant(size) === 0 ? (dims[i] ?? dim(0)) : size));
   const open = kept.findIndex((size) => constant(size) === -1);
-  const product = (sizes: readonly Dim[]): Dim => sizes.reduce((all, size) => multiply(all, size), dim(1));
   const rest = open < 0 ? undefined : divide(product(dims), product(kept.filter((_, i) => i !== open)));
   return open >= 0 && !rest ? [] : [{ dtype, dims: kept.map((size, i) => (i === open && rest ? rest : size)) }];
 };

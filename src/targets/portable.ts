@@ -1,6 +1,7 @@
 /** Standard ops of opset 21 alone, no functions, no control flow: loads in every importer that has TopK and ScatterElements. */
 
 import { matmulByGemm } from './matmul.ts';
+import { ort } from './ort.ts';
 import type { Target } from './target.ts';
 
 export const portable: Target = {
@@ -11,6 +12,6 @@ export const portable: Target = {
   domains: {},
   controlFlow: false,
   functions: false,
-  mixtures: { names: ['batched', 'gathered'], costs: { node: 2.5, read: 29_000, readFused: 20_000, copy: 16_000, multiply: 195_000, multiplyFused: 135_000 } },
+  mixtures: { names: ['batched', 'gathered'], costs: ort.mixtures.costs },
   lowerings: new Map([['matmul', matmulByGemm]]),
 };

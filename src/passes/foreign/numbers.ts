@@ -1,7 +1,7 @@
 /** Whole numbers that graphs of ONNX compute with: shapes taken apart, changed and put together. They are followed as symbolic sizes, so that a shape is known where nodes spell it out. */
 
 import { isRaw } from '../../graph/attr.ts';
-import { add, type Dim, dim, multiply, same, constant as sizeOf, subtract } from '../../graph/dim.ts';
+import { add, type Dim, dim, multiply, product as productOf, same, constant as sizeOf, subtract } from '../../graph/dim.ts';
 import type { Node, Value } from '../../graph/graph.ts';
 import type { NdArray } from '../../graph/nd-array.ts';
 import { isInteger, wholeRatio } from '../../ops/rules.ts';
@@ -168,14 +168,14 @@ const reshaped: Rule = (node, of) => {
 
 const product: Rule = (node, of) => {
   const before = input(node, 0, of);
-  return before && { rank: integer(node, 'keepdims', 1) === 0 ? 0 : 1, values: [before.values.reduce((total, one) => multiply(total, one), dim(1))] };
+  return before && { rank: integer(node, 'keepdims', 1) === 0 ? 0 : 1, values: [productOf(before.values)] };
 };
 
 const rules: Readonly<Record<string, Rule>> = {
   Shape: shape,
   Size: (node) => {
     const dims = node.inputs[0]?.type?.dims;
-    return dims && { rank: 0, values: [dims.reduce((total, one) => multiply(total, one), dim(1))] };
+    return dims && { rank: 0, values: [productOf(dims)] };
   },
   Gather: gathered,
   Slice: sliced,

@@ -2,6 +2,7 @@
 
 import { constant, type Dim } from '../../graph/dim.ts';
 import type { Graph, Node } from '../../graph/graph.ts';
+import { count } from '../../graph/nd-array.ts';
 import { bytesOf } from '../../graph/type.ts';
 import { isMade } from '../../graph/views.ts';
 import { liftedWeights } from '../../passes/expert-weights.ts';
@@ -169,23 +170,25 @@ function sizesOf({ n, slots, rows, kinds, lead, out }: Segment, around: Graph, j
   const each = kinds.map(({ body, lifted, count }) => {
     const own = new Set(body.inputs.slice(rows.length));
     const products = body.nodes.filter(({ op, inputs }) => op.name === 'matmul' && inputs.some((one) => one && own.has(one)));
-    const weights = lifted.map((one) => ({ dims: (one.type?.dims ?? []).slice(1).map((size) => constant(size) ?? 1), width: bytesOf[one.type?.dtype ?? 'f32'] }));
-    const elements = weights.map(({ dims }) => dims.reduce((product, size) => product * size, 1));
+    const weights = lifted.map((one) => ({ elements: elementsOf((one.type?.dims ?? []).slice(1)), width: bytesOf[one.type?.dtype ?? 'f32'] }));
     return {
       count,
       products: joined ? new Set(products.map(({ inputs }) => inputs[0])).size : products.length,
-      bytes: elements.reduce((sum, one, i) => sum + one * (weights[i]?.width ?? 4), 0),
-      flops: 2 * elements.reduce((sum, one) => sum + one, 0),
+      bytes: weights.reduce((sum, { elements, width }) => sum + elements * width, 0),
+      flops: 2 * weights.reduce((sum, { elements }) => sum + elements, 0),
     };
   });
   const mean = (of: (one: (typeof each)[number]) => number): number => each.reduce((sum, one) => sum + of(one) * one.count, 0) / Math.max(1, n);
   // Where picks may be of nothing, half of them are taken to be.
   const open = kinds.some((kind) => givesNothing(kind, around)) ? 2 : 1;
   const k = Math.max(1, Math.round((constant(slots) ?? n / 4) / open));
-  const width = (dims: readonly Dim[]): number => dims.reduce((product, size) => product * (constant(size) ?? 1), bytesOf.f32);
+  const width = (dims: readonly Dim[]): number => bytesOf.f32 * elementsOf(dims);
   const read = rows.reduce((sum, { value, slotted }) => sum + width(value.type?.dims.slice(lead.length + (slotted ? 1 : 0)) ?? []), 0);
   return { n, k, products: mean((one) => one.products), bytes: mean((one) => one.bytes), flops: mean((one) => one.flops), read, given: width(out) };
 }
+
+/** Sizes that are open count once. */
+const elementsOf = (dims: readonly Dim[]): number => count(dims.map((size) => constant(size) ?? 1));
 
 /** Milliseconds that products with constant matrices take for `tokens` tokens, by the same measure: what a layer without experts costs. */
 export function costOfProducts(layer: Pick<Sizes, 'products' | 'bytes' | 'flops'>, tokens: number, costs: MixtureCosts): number {

@@ -1,7 +1,7 @@
 /** Lowers segments by what was chosen for each: one lowering, or two and an `If` on the number of tokens. */
 
 import { Bug } from '../../diagnostics/bug.ts';
-import { constant, type Dim, dim, multiply } from '../../graph/dim.ts';
+import { constant, product } from '../../graph/dim.ts';
 import type { Graph, Value } from '../../graph/graph.ts';
 import { computableSizes } from '../../passes/computable-sizes.ts';
 import type { Lowering, LoweringName } from '../target.ts';
@@ -23,9 +23,10 @@ export function lowerSegments(graph: Graph, options: ChooseOptions): Lowering {
     const { onnx } = context;
     const experts = present(node.inputs[0]);
     const dims = present(experts.type).dims;
-    const tokens = dims.slice(0, -1).reduce<Dim>((product, size) => multiply(product, size), dim(1));
+    const tokens = product(dims.slice(0, -1));
     const known = constant(tokens);
-    if (few === many || known !== undefined) return lowerings[known !== undefined && known <= upTo ? few : many](node, context, old);
+    if (few === many) return lowerings[many](node, context, old);
+    if (known !== undefined) return lowerings[known <= upTo ? few : many](node, context, old);
     const inside = (lowering: LoweringName): Graph => context.branch(`${path}/${lowering}`, (branch) => [only(lowerings[lowering](node, branch, old))]);
     // Computed from the model's inputs, so that layers of as many tokens share one comparison.
     const rows = computable(tokens) ? onnx.size(tokens) : onnx.Div(onnx.Size(experts), onnx.size(present(dims.at(-1))));
